@@ -1,0 +1,1 @@
+"""Kindling: who on this host talks to whom, counted in the kernel."""

@@ -1,0 +1,101 @@
+"""Settings of an agent or a replay. Checked once, then never changed."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kindling.errors import SettingError
+
+DEFAULT_LISTEN = "127.0.0.1:9500"
+DEFAULT_DATA = Path("/var/lib/kindling")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of everything that could grow. Each has a counter for what it turned away."""
+
+    flow_rows: int = 20_000
+    op_rows: int = 20_000
+    recent_requests: int = 1_000
+    recent_failures: int = 1_000
+    recent_answers: int = 1_000
+    dns_names: int = 20_000
+    """Addresses whose name is remembered from DNS answers."""
+    owners: int = 8_192
+    """Workloads kept by the id of their owner; far more than the probe's own table holds."""
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if getattr(self, name) < 1:
+                raise SettingError(f"The limit {name} must be at least 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class Recycling:
+    """When idle slots of the probe's tables are given back."""
+
+    idle_seconds: float = 60.0
+    """No change for that long: an operation, or a flow without open connections, is idle."""
+    idle_open_seconds: float = 3_600.0
+    """The same for a flow that still has open connections."""
+    pressure: float = 0.75
+    """Share of used slots beyond which `pressure_idle_seconds` takes the place of `idle_seconds`."""
+    pressure_idle_seconds: float = 5.0
+    batch: int = 512
+    """Most slots given back in one interval."""
+
+    def __post_init__(self) -> None:
+        if min(self.idle_seconds, self.idle_open_seconds, self.pressure_idle_seconds) < 0:
+            raise SettingError("Idle times must not be negative.")
+        if not 0 <= self.pressure <= 1:
+            raise SettingError("The recycling pressure must be between 0 and 1.")
+        if self.batch < 1:
+            raise SettingError("The recycling batch must be at least 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line (later: a file) sets."""
+
+    listen: str = DEFAULT_LISTEN
+    """HOST:PORT of the agent's own HTTP server; `[::1]:9500` for IPv6."""
+    data: Path = DEFAULT_DATA
+    interval: float = 1.0
+    """Seconds between two readings of the probe's tables."""
+    query_timeout: float = 5.0
+    """Seconds after which a UDP query counts as unanswered."""
+    limits: Limits = field(default_factory=Limits)
+    recycling: Recycling = field(default_factory=Recycling)
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.interval <= 60:
+            raise SettingError("The interval must be between 0.01 and 60 seconds.")
+        if self.query_timeout <= 0:
+            raise SettingError("The query timeout must be positive.")
+        parse_listen(self.listen)
+
+    @property
+    def host(self) -> str:
+        return parse_listen(self.listen)[0]
+
+    @property
+    def port(self) -> int:
+        return parse_listen(self.listen)[1]
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Split `HOST:PORT` or `[v6]:PORT`. Port 0 lets the kernel choose one."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise SettingError(f"Cannot listen on {text!r}.", hint="Write HOST:PORT, for example 127.0.0.1:9500.")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            raise SettingError(f"{host!r} is not an IPv6 address.") from None
+    elif ":" in host:
+        raise SettingError(f"Cannot listen on {text!r}.", hint="Write IPv6 addresses as [address]:PORT.")
+    return host or "0.0.0.0", int(port)  # noqa: S104 -- the user asked for every address by naming none

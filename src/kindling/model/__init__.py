@@ -1,0 +1,47 @@
+"""The values that travel through Kindling: what a table holds and exporters read."""
+
+from kindling.model.codes import (
+    ALPN_NAMES,
+    FAILURE_NAMES,
+    INFERRED_OWNER,
+    LOST_NAMES,
+    OP_OTHER,
+    TLS_VERSION_NAMES,
+    EventKind,
+    NameKind,
+    ProtocolNumber,
+    RoleNumber,
+)
+from kindling.model.dns import DnsAnswer, DnsRecord
+from kindling.model.events import FailureEvent, RequestEvent
+from kindling.model.labels import Evidence, FlowLabels, OpLabels, Role, Transport
+from kindling.model.rows import FlowRow, OpRow
+from kindling.model.snapshot import Snapshot
+from kindling.model.workload import Workload, WorkloadKind
+
+__all__ = [
+    "ALPN_NAMES",
+    "FAILURE_NAMES",
+    "INFERRED_OWNER",
+    "LOST_NAMES",
+    "OP_OTHER",
+    "TLS_VERSION_NAMES",
+    "DnsAnswer",
+    "DnsRecord",
+    "EventKind",
+    "Evidence",
+    "FailureEvent",
+    "FlowLabels",
+    "FlowRow",
+    "NameKind",
+    "OpLabels",
+    "OpRow",
+    "ProtocolNumber",
+    "RequestEvent",
+    "Role",
+    "RoleNumber",
+    "Snapshot",
+    "Transport",
+    "Workload",
+    "WorkloadKind",
+]

@@ -1,0 +1,57 @@
+"""What tells one row from another. Labels never change while their row lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kindling.model.workload import Workload
+
+Role = Literal["client", "server", "unknown"]
+Transport = Literal["tcp", "udp"]
+Evidence = Literal["host", "sni", "dns", "address"]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLabels:
+    """A workload, a remote endpoint and what is spoken between them."""
+
+    workload: Workload
+    role: Role
+    transport: Transport
+    protocol: str
+    """Name of a protocol of `kindling.protocols`, or "unknown"."""
+    local_ip: str
+    remote_ip: str
+    port: int
+    """Of the service: the remote port of a client, the local port of a server."""
+    name: str
+    """By which the remote (of a client) is known, or ""."""
+    evidence: Evidence
+    """How the name is known: Host of the request, SNI, DNS answer, or not at all."""
+    inferred: bool
+    """Role or owner was found out afterwards: the socket is older than the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpLabels:
+    """An operation under a flow (client) or under an endpoint (server)."""
+
+    workload: Workload
+    role: Role
+    protocol: str
+    local_ip: str
+    remote_ip: str
+    """"" for a server, and for what is beyond a budget."""
+    port: int
+    name: str
+    operation: str
+    """For people: "GET /users/*", "A www.example.org", "other", "?" while not known yet."""
+    content: str
+    """`request_content` of the contract: "/users/*", "www.example.org"."""
+    status: str
+    """`response_content` of the contract: "404", "3"; "" when no answer came."""
+    error: bool
+    transport: Transport = "tcp"
+    evidence: Evidence = "address"
+    inferred: bool = False

@@ -1,0 +1,34 @@
+"""Who opened a socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+WorkloadKind = Literal["process", "unit", "container", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A container, a systemd unit, or else a process by its name.
+
+    Two workloads are the same when kind, name, namespace and container are. The other
+    fields tell of the first process that was seen; they are shown, never labels.
+    """
+
+    kind: WorkloadKind
+    name: str
+    namespace: str = ""
+    container: str = ""
+    container_id: str = field(default="", compare=False)
+    """First 12 characters."""
+    pid: int = field(default=0, compare=False)
+    comm: str = field(default="", compare=False)
+    exe: str = field(default="", compare=False)
+    inferred: bool = field(default=False, compare=False)
+    """Found out after the socket was opened, because it is older than the agent."""
+
+
+UNKNOWN = Workload(kind="unknown", name="unknown")
+OTHER = Workload(kind="unknown", name="other")
+"""What found no free slot in the probe's tables."""
