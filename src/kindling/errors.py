@@ -72,9 +72,7 @@ class UnsupportedError(KindlingError):
 
     exit_code: ClassVar[int] = 4
 
-    def __init__(
-        self, message: str, *, hint: str = "`kindling check` lists what this kernel has."
-    ) -> None:
+    def __init__(self, message: str, *, hint: str = "`kindling check` lists what this kernel has.") -> None:
         super().__init__(message, hint=hint)
 
 

@@ -17,6 +17,8 @@ class DnsRecord:
     type: str
     ttl: int
     value: str
+    addresses: tuple[str, ...] = ()
+    """Addresses it gives: of A and AAAA the value, of HTTPS and SVCB the hints."""
 
 
 @dataclass(frozen=True, slots=True)
