@@ -1,0 +1,34 @@
+"""What the agent knows of itself."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class SelfUse:
+    """CPU seconds since the start, resident bytes, start in unix seconds."""
+
+    user_seconds: float
+    system_seconds: float
+    resident_bytes: int
+    started: float
+
+
+def read_self() -> SelfUse:
+    """proc(5), /proc/self/stat and statm."""
+    fields = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    resident = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return SelfUse(
+        user_seconds=int(fields[11]) / _TICKS,
+        system_seconds=int(fields[12]) / _TICKS,
+        resident_bytes=resident,
+        started=boot + int(fields[19]) / _TICKS,
+    )

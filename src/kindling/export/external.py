@@ -1,0 +1,92 @@
+"""Destinations outside this host: flows put together by who talks and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kindling.export.horizon import Horizon
+from kindling.model import FlowRow
+from kindling.model.codes import FAILURE_NAMES
+
+_EVIDENCE_ORDER = ("host", "sni", "dns", "address")
+
+
+class ExternalRow:
+    """All connections of a workload to one name (or address, where no name is known) and port."""
+
+    __slots__ = (
+        "active",
+        "addresses",
+        "bytes_in",
+        "bytes_out",
+        "connections",
+        "evidence",
+        "failed",
+        "first_seen",
+        "inferred",
+        "last_seen",
+        "name",
+        "port",
+        "protocol",
+        "transport",
+        "workload",
+    )
+
+    def __init__(self, first: FlowRow) -> None:
+        labels = first.labels
+        self.workload = labels.workload
+        self.name = labels.name
+        self.port = labels.port
+        self.transport = labels.transport
+        self.protocol = labels.protocol
+        self.evidence = labels.evidence
+        self.inferred = False
+        self.addresses: set[str] = set()
+        self.first_seen = first.first_seen
+        self.last_seen = first.last_seen
+        self.connections = self.active = 0
+        self.bytes_out = self.bytes_in = 0
+        self.failed = dict.fromkeys(FAILURE_NAMES, 0)
+
+    @property
+    def destination(self) -> str:
+        return self.name or next(iter(self.addresses))
+
+    @property
+    def failures(self) -> int:
+        return sum(self.failed.values())
+
+    def add(self, row: FlowRow) -> None:
+        labels = row.labels
+        self.addresses.add(labels.remote_ip)
+        self.evidence = min(self.evidence, labels.evidence, key=_EVIDENCE_ORDER.index)
+        if self.protocol == "unknown":
+            self.protocol = labels.protocol
+        self.inferred = self.inferred or labels.inferred
+        self.connections += row.opened
+        self.active += row.active
+        self.bytes_out += row.bytes_out
+        self.bytes_in += row.bytes_in
+        self.first_seen = min(self.first_seen, row.first_seen)
+        self.last_seen = max(self.last_seen, row.last_seen)
+        for reason, n in row.failed.items():
+            self.failed[reason] += n
+
+
+def external_rows(flows: Iterable[FlowRow], horizon: Horizon) -> list[ExternalRow]:
+    """In no particular order."""
+    flows = list(flows)
+    for row in flows:
+        horizon.sees_outside(row.labels)  # learns the addresses of this host before the first answer
+    rows: dict[tuple[object, ...], ExternalRow] = {}
+    for row in flows:
+        labels = row.labels
+        if not horizon.sees_outside(labels):
+            continue
+        destination = labels.name or labels.remote_ip
+        key = (labels.workload, destination, labels.port, labels.transport)
+        found = rows.get(key)
+        if found is None:
+            found = rows[key] = ExternalRow(row)
+        found.add(row)
+    return list(rows.values())

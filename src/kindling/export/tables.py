@@ -1,0 +1,359 @@
+"""The tables that users see: what is in them, what their columns are called, how values are written.
+
+The command line, the API and the index page all show these and no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from kindling.errors import InputError
+from kindling.export import format as fmt
+from kindling.export import records
+from kindling.export.external import ExternalRow, external_rows
+from kindling.export.horizon import Horizon
+from kindling.export.records import Record
+from kindling.model import DnsAnswer, FlowRow, OpRow, Snapshot
+
+Align = Literal["left", "right"]
+Row = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`key` names a value of a record; `show` turns the record into the cell's text."""
+
+    key: str
+    title: str
+    show: Callable[[Record], str]
+    align: Align = "left"
+    flexible: bool = False
+    """May be cut short on a narrow terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    sort: str
+    rows: Callable[[Snapshot, Horizon], list[Row]]
+    value: Callable[[Row, str], Any]
+    """A value of a row by the record's key, without making the whole record."""
+    record: Callable[[Row], Record]
+    sortable: tuple[str, ...]
+    empty: str
+    """What to say when there are no rows."""
+
+
+def select(
+    table: Table, snapshot: Snapshot, horizon: Horizon, *, sort: str = "", limit: int = 0
+) -> tuple[list[Record], int]:
+    """Records in order, at most `limit` (0: all), and how many there are. Numbers sort from high to
+    low, text from A to Z; a minus before the key turns that round."""
+    rows = table.rows(snapshot, horizon)
+    key = sort or table.sort
+    backwards = key.startswith("-")
+    key = key.removeprefix("-")
+    if key not in table.sortable:
+        raise InputError(
+            f"{table.name} cannot be sorted by {key!r}.", hint=f"Try one of: {', '.join(table.sortable)}."
+        )
+    value = table.value
+    if rows:
+        numeric = isinstance(value(rows[0], key), int | float)
+        rows = sorted(rows, key=lambda row: value(row, key), reverse=numeric != backwards)
+    return [table.record(row) for row in (rows[:limit] if limit else rows)], len(rows)
+
+
+# --- cells ------------------------------------------------------------------------------------
+
+
+def _text(key: str) -> Callable[[Record], str]:
+    return lambda r: fmt.text(r[key])
+
+
+def _as(key: str, show: Callable[[Any], str]) -> Callable[[Record], str]:
+    return lambda r: show(r[key])
+
+
+def number(key: str, title: str, show: Callable[[Any], str] = fmt.count) -> Column:
+    return Column(key, title, _as(key, show), "right")
+
+
+def _who(r: Record) -> str:
+    name = fmt.text(r["workload"])
+    return f"{name}/{fmt.text(r['container'])}" if r["container"] and r["container"] != r["workload"] else name
+
+
+def _process(r: Record) -> str:
+    comm = fmt.text(r["comm"] or r["workload"])
+    return f"{comm}[{r['pid']}]" if r["pid"] else comm
+
+
+def _peer(r: Record) -> str:
+    if r["role"] == "server":
+        return f":{r['port']} < {r['remote_ip'] or 'all'}"
+    return fmt.endpoint(fmt.text(r["name"] or r["remote_ip"] or "?"), r["port"])
+
+
+def _protocol(r: Record) -> str:
+    name: str = r["protocol"] if r["protocol"] != "unknown" else r["transport"]
+    detail = " ".join(part for part in (r.get("tls_version", ""), r.get("alpn", "")) if part)
+    return f"{name} {fmt.text(detail)}" if detail else name
+
+
+def _failures(r: Record) -> str:
+    if not r["failures"]:
+        return "-"
+    return f"{r['failures']} " + ",".join(r["failed"])
+
+
+def _status(r: Record) -> str:
+    return fmt.text(r["status"]) or "none"
+
+
+def _answers(r: Record) -> str:
+    answers = r["answers"]
+    if not answers:
+        return "-"
+    last = answers[-1]
+    more = f" +{len(answers) - 1}" if len(answers) > 1 else ""
+    return f"{fmt.text(last['value'])} ({last['ttl']} s){more}"
+
+
+def _addresses(r: Record) -> str:
+    addresses = r["addresses"]
+    if not r["name"]:
+        return "-"
+    return addresses[0] + (f" +{len(addresses) - 1}" if len(addresses) > 1 else "")
+
+
+def _ago(r: Record) -> str:
+    return fmt.clock(r["last_seen"])
+
+
+_INFERRED_NOTE: Final = "~"
+
+
+def _role(r: Record) -> str:
+    return r["role"] + (_INFERRED_NOTE if r["inferred"] else "")
+
+
+WORKLOAD: Final = Column("workload", "WORKLOAD", _who, flexible=True)
+PEER: Final = Column("name", "PEER", _peer, flexible=True)
+LAST: Final = Column("last_seen", "LAST", _ago)
+
+
+# --- rows -------------------------------------------------------------------------------------
+
+
+def _value(row: FlowRow | OpRow, key: str) -> Any:
+    if key == "workload":
+        return row.labels.workload.name
+    return getattr(row, key) if hasattr(row, key) else getattr(row.labels, key)
+
+
+def _op_value(row: OpRow, key: str) -> Any:
+    if key == "mean_ns":
+        return row.duration_ns / row.count if row.count else 0.0
+    return _value(row, key)
+
+
+def _external_value(row: ExternalRow, key: str) -> Any:
+    return row.workload.name if key == "workload" else getattr(row, key)
+
+
+def _flows(snapshot: Snapshot, horizon: Horizon) -> list[Row]:
+    del horizon
+    return list(snapshot.flows)
+
+
+def _requests(snapshot: Snapshot, horizon: Horizon) -> list[Row]:
+    """Those of every protocol."""
+    del horizon
+    return [row for row in snapshot.ops if row.count]
+
+
+@dataclass(frozen=True, slots=True)
+class _DnsRow:
+    op: OpRow
+    answer: DnsAnswer | None
+
+
+def _dns(snapshot: Snapshot, horizon: Horizon) -> list[Row]:
+    del horizon
+    newest = {(a.workload, a.type, a.question): a for a in snapshot.answers}
+    rows = []
+    for op in snapshot.ops:
+        if op.labels.protocol == "dns" and op.count:
+            kind, _, question = op.labels.operation.partition(" ")
+            rows.append(_DnsRow(op, newest.get((op.labels.workload, kind, question))))
+    return rows
+
+
+def _dns_record(row: _DnsRow) -> Record:
+    return records.dns(row.op, row.answer if not row.op.labels.error else None)
+
+
+def _dns_value(row: _DnsRow, key: str) -> Any:
+    return row.op.labels.content if key == "question" else _op_value(row.op, key)
+
+
+def _external(snapshot: Snapshot, horizon: Horizon) -> Sequence[Row]:
+    return external_rows(snapshot.flows, horizon)
+
+
+FLOWS: Final = Table(
+    name="flows",
+    title="Connections: who talks to whom",
+    columns=(
+        WORKLOAD,
+        Column("pid", "PROCESS", _process, flexible=True),
+        Column("role", "ROLE", _role),
+        PEER,
+        Column("protocol", "PROTOCOL", _protocol),
+        number("opened", "CONNS"),
+        number("active", "OPEN"),
+        Column("failures", "FAILED", _failures, "right"),
+        number("bytes_out", "SENT", fmt.size),
+        number("bytes_in", "RECEIVED", fmt.size),
+        number("srtt_us", "RTT", fmt.microseconds),
+        number("retransmits", "RETRANS"),
+        LAST,
+    ),
+    sort="last_seen",
+    rows=_flows,
+    value=_value,
+    record=records.flow,
+    sortable=(
+        "last_seen",
+        "first_seen",
+        "opened",
+        "active",
+        "failures",
+        "bytes_out",
+        "bytes_in",
+        "packets_out",
+        "packets_in",
+        "srtt_us",
+        "retransmits",
+        "duration_ns",
+        "workload",
+        "name",
+        "remote_ip",
+        "port",
+        "protocol",
+        "role",
+    ),
+    empty="No connection was seen yet.",
+)
+
+REQUESTS: Final = Table(
+    name="requests",
+    title="Requests: what is asked, and how it is answered",
+    columns=(
+        WORKLOAD,
+        Column("role", "ROLE", _role),
+        PEER,
+        Column("protocol", "PROTOCOL", _protocol),
+        Column("operation", "OPERATION", _text("operation"), flexible=True),
+        Column("status", "STATUS", _status),
+        number("count", "COUNT"),
+        number("slow", "SLOW"),
+        number("mean_ns", "MEAN", fmt.duration),
+        number("p50_ns", "P50", fmt.duration),
+        number("p99_ns", "P99", fmt.duration),
+        LAST,
+    ),
+    sort="count",
+    rows=_requests,
+    value=_op_value,
+    record=records.request,
+    sortable=(
+        "count",
+        "slow",
+        "error",
+        "mean_ns",
+        "duration_ns",
+        "request_bytes",
+        "response_bytes",
+        "last_seen",
+        "first_seen",
+        "workload",
+        "name",
+        "operation",
+        "status",
+        "protocol",
+        "role",
+        "port",
+    ),
+    empty="No request of a known protocol was seen yet.",
+)
+
+DNS: Final = Table(
+    name="dns",
+    title="DNS: which names are asked for, and what comes back",
+    columns=(
+        WORKLOAD,
+        Column("role", "ROLE", _role),
+        Column("server", "SERVER", lambda r: r["server"] or ":" + str(r["port"]), flexible=True),
+        Column("type", "TYPE", _text("type")),
+        Column("question", "NAME", _text("question"), flexible=True),
+        Column("outcome", "OUTCOME", _text("outcome")),
+        number("count", "COUNT"),
+        number("p50_ns", "P50", fmt.duration),
+        number("p99_ns", "P99", fmt.duration),
+        Column("answers", "ANSWER", _answers, flexible=True),
+        LAST,
+    ),
+    sort="count",
+    rows=_dns,
+    value=_dns_value,
+    record=_dns_record,
+    sortable=("count", "mean_ns", "question", "workload", "status", "error", "last_seen", "first_seen"),
+    empty="No DNS query was seen yet.",
+)
+
+EXTERNAL: Final = Table(
+    name="external",
+    title="Destinations outside this host",
+    columns=(
+        Column("destination", "DESTINATION", _text("destination"), flexible=True),
+        Column("evidence", "KNOWN BY", _text("evidence")),
+        Column("addresses", "ADDRESS", _addresses, flexible=True),
+        Column("port", "PORT", _text("port"), "right"),
+        Column("protocol", "PROTOCOL", _protocol),
+        WORKLOAD,
+        Column("pid", "PROCESS", _process, flexible=True),
+        number("connections", "CONNS"),
+        number("active", "OPEN"),
+        Column("failures", "FAILED", _failures, "right"),
+        number("bytes_out", "SENT", fmt.size),
+        number("bytes_in", "RECEIVED", fmt.size),
+        LAST,
+    ),
+    sort="connections",
+    rows=lambda snapshot, horizon: list(_external(snapshot, horizon)),
+    value=_external_value,
+    record=records.external,
+    sortable=(
+        "connections",
+        "active",
+        "failures",
+        "bytes_out",
+        "bytes_in",
+        "destination",
+        "port",
+        "evidence",
+        "protocol",
+        "workload",
+        "last_seen",
+        "first_seen",
+    ),
+    empty="No connection to a destination outside this host was seen yet.",
+)
+
+TABLES: Final = {table.name: table for table in (FLOWS, REQUESTS, DNS, EXTERNAL)}
