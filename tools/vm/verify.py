@@ -172,6 +172,23 @@ class Object:
         values = {s.name: s.value for s in self.symbols if s.name}
         self.btf.complete({s.name: s.size for s in self.sections}, values)
         self.maps: dict[str, int] = {}
+        self.btf_fd = 0
+        self.lines = self.source_lines()
+
+    def source_lines(self) -> dict[str, list[tuple[int, int, int, int]]]:
+        """Return offset in bytes, file, text and line number, by section: the log quotes the source."""
+        data = self.named(".BTF.ext").data
+        header, _, _, at, size = struct.unpack_from("<4x5I", data)
+        at += header
+        end, record = at + size, struct.unpack_from("<I", data, at)[0]
+        at += 4
+        found: dict[str, list[tuple[int, int, int, int]]] = {}
+        while at < end:
+            name, count = struct.unpack_from("<II", data, at)
+            at += 8
+            found[self.btf.text(name)] = [struct.unpack_from("<4I", data, at + i * record) for i in range(count)]
+            at += count * record
+        return found
 
     def named(self, name: str) -> Section:
         return next(s for s in self.sections if s.name == name)
@@ -191,6 +208,7 @@ class Object:
     # --- maps ---------------------------------------------------------------------------------
 
     def make_maps(self, btf: int) -> None:
+        self.btf_fd = btf
         for name, number in self.btf.datasec(".maps"):
             members = self.btf.members(number)
             kind, flags, entries = (
@@ -227,8 +245,9 @@ class Object:
 
     # --- programs -----------------------------------------------------------------------------
 
-    def link(self, section: int, entry: Symbol) -> bytes:
-        """Return the instructions of a function and of all it calls in .text, ready to load."""
+    def link(self, section: int, entry: Symbol) -> tuple[bytes, bytes]:
+        """Return the instructions of a function and of all it calls in .text, and their lines in the source."""
+        lines = bytearray()
         placed: dict[tuple[int, int], int] = {}
         code = bytearray()
         calls: list[tuple[int, int, int]] = []  # place of the call, section and offset of what is called
@@ -237,6 +256,9 @@ class Object:
             placed[index, symbol.value] = len(code) // 8
             base, first = len(code), symbol.value // 8
             code.extend(self.sections[index].data[symbol.value : symbol.value + symbol.size])
+            for offset, file, line, number in self.lines.get(self.sections[index].name, []):
+                if symbol.value <= offset < symbol.value + symbol.size:
+                    lines.extend(struct.pack("<4I", (base + offset - symbol.value) // 8, file, line, number))
             relocations = self.relocations(index)
             for at in range(symbol.size // 8):
                 where = base + at * 8
@@ -262,7 +284,7 @@ class Object:
                 place(index, next(f for f in self.functions(index) if f.value == value))
             struct.pack_into("<i", code, where + 4, placed[index, value] - where // 8 - 1)
             done += 1
-        return bytes(code)
+        return bytes(code), bytes(lines)
 
     def verify(self, section: int, entry: Symbol) -> bool:
         title = self.sections[section].name
@@ -270,26 +292,32 @@ class Object:
             print(f"{title}: {entry.name}: not tried (no known kind)")
             return True
         kind, attach = KINDS.get(title) or KINDS[title.split("/")[0]]
-        code = self.link(section, entry)
+        code, lines = self.link(section, entry)
         before = time.monotonic()
-        result, log = self.load(kind, attach, code, 4, entry.name)
+        result, log = self.load(kind, attach, code, lines, 4, entry.name)
         took = time.monotonic() - before
         if result >= 0:
             words = next((line for line in log.splitlines() if "processed" in line), "")
             print(f"{title}: {entry.name}: accepted, {len(code) // 8} instructions, {took:.2f} s; {words}")
             return True
-        _, log = self.load(kind, attach, code, 1, entry.name)
+        _, log = self.load(kind, attach, code, lines, 1, entry.name)
         tail = "\n".join(log.splitlines()[-TAIL:])
         print(f"{title}: {entry.name}: REFUSED ({os.strerror(-result)}), {len(code) // 8} instructions\n{tail}\n")
         return False
 
-    def load(self, kind: int, attach: int, code: bytes, level: int, name: str) -> tuple[int, str]:
+    def load(  # noqa: PLR0913, PLR0917
+        self, kind: int, attach: int, code: bytes, lines: bytes, level: int, name: str
+    ) -> tuple[int, str]:
+        source = ctypes.create_string_buffer(lines, len(lines))
         instructions = ctypes.create_string_buffer(code, len(code))
         text = ctypes.create_string_buffer(b"Dual BSD/GPL")
         log = ctypes.create_string_buffer(LOG_BYTES)
         head = struct.pack("<IIQQ", kind, len(code) // 8, ctypes.addressof(instructions), ctypes.addressof(text))
         head += struct.pack("<IIQII", level, LOG_BYTES, ctypes.addressof(log), 0, 0)
         head += name.encode()[:15].ljust(16, b"\0") + struct.pack("<II", 0, attach)
+        if self.btf_fd:
+            head += struct.pack("<IIQII", self.btf_fd, 0, 0, 0, 16)
+            head += struct.pack("<QI", ctypes.addressof(source), len(lines) // 16)
         return bpf(PROG_LOAD, head), log.value.decode(errors="replace")
 
 
