@@ -20,11 +20,10 @@ enum link_result {
 	LINK_RESULTS = 6,
 };
 
-#define TCP_FIN 0x01
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_PSH 0x08
-#define TCP_ACK 0x10
+#define FLAG_FIN 0x01
+#define FLAG_SYN 0x02
+#define FLAG_RST 0x04
+#define FLAG_ACK 0x10
 
 /* One IP packet. Addresses are 16 bytes, IPv4 v4-mapped, as in bpf/types.h. */
 struct ip_packet {
