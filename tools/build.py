@@ -15,8 +15,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import prove_exits
 import ziglang
+
+import prove_exits
 
 ROOT = Path(__file__).resolve().parent.parent
 PROBE = ROOT / "src/kindling/_probe"
@@ -61,7 +62,9 @@ def build_native(machine: str) -> None:
     target = NATIVE / "libkindling.so"
     flags = ["-shared", "-fPIC", "-O2", "-g0", "-std=gnu11", "-fvisibility=hidden", "-fno-strict-aliasing"]
     flags += ["-DKINDLING_NATIVE", "-DNDEBUG", *WARNINGS, *SAME_PATHS]
-    compile_c("-target", f"{machine}-linux-gnu.{GLIBC}", *flags, *sources, "-o", target, "-lz" if needs_zlib() else "-lc")
+    compile_c(
+        "-target", f"{machine}-linux-gnu.{GLIBC}", *flags, *sources, "-o", target, "-lz" if needs_zlib() else "-lc"
+    )
     print(f"build: {target.relative_to(ROOT)} for {machine}")
 
 

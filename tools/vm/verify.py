@@ -102,7 +102,7 @@ class Btf:
             return 8
         if kind == 3:
             of, _, count = struct.unpack_from("<3I", self.raw, rest)
-            return self.size(of) * count
+            return self.size(of) * int(count)
         return self.size(size)
 
     def members(self, number: int) -> dict[str, int]:
@@ -212,17 +212,15 @@ class Object:
         for name, number in self.btf.datasec(".maps"):
             members = self.btf.members(number)
             kind, flags, entries = (
-                self.btf.length(members[m]) if m in members else 0
-                for m in ("type", "map_flags", "max_entries")
+                self.btf.length(members[m]) if m in members else 0 for m in ("type", "map_flags", "max_entries")
             )
             key, value = (self.btf.behind(members[m]) if m in members else 0 for m in ("key", "value"))
-            sizes = [self.btf.size(t) if t else 0 for t in (key, value)]
-            sizes = [
-                self.btf.length(members[m]) if m in members else s
-                for m, s in zip(("key_size", "value_size"), sizes, strict=True)
-            ]
+            key_size, value_size = (
+                self.btf.length(members[m]) if m in members else self.btf.size(t) if t else 0
+                for m, t in (("key_size", key), ("value_size", value))
+            )
             typed = (0, 0, 0) if kind in NO_BTF_MAPS else (btf, key, value)
-            self.maps[name] = self.make_map(name, kind, *sizes, entries, flags, typed)
+            self.maps[name] = self.make_map(name, kind, key_size, value_size, entries, flags, typed)
         for section in self.sections:
             if section.name.startswith((".rodata", ".data", ".bss")) and section.size:
                 made = self.make_map(section.name, ARRAY, 4, section.size, 1, 0, (0, 0, 0))
@@ -233,7 +231,7 @@ class Object:
                 bpf(2, pointers)
 
     @staticmethod
-    def make_map(  # noqa: PLR0913, PLR0917
+    def make_map(
         name: str, kind: int, key: int, value: int, entries: int, flags: int, typed: tuple[int, int, int]
     ) -> int:
         title = name.replace(".", "_").encode()[:15].ljust(16, b"\0")
@@ -305,9 +303,7 @@ class Object:
         print(f"{title}: {entry.name}: REFUSED ({os.strerror(-result)}), {len(code) // 8} instructions\n{tail}\n")
         return False
 
-    def load(  # noqa: PLR0913, PLR0917
-        self, kind: int, attach: int, code: bytes, lines: bytes, level: int, name: str
-    ) -> tuple[int, str]:
+    def load(self, kind: int, attach: int, code: bytes, lines: bytes, level: int, name: str) -> tuple[int, str]:
         source = ctypes.create_string_buffer(lines, len(lines))
         instructions = ctypes.create_string_buffer(code, len(code))
         text = ctypes.create_string_buffer(b"Dual BSD/GPL")
