@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The life of a connection: asked for, established, settled (its name and protocol are known), closed or failed. */
+#ifndef KINDLING_CONN_H
+#define KINDLING_CONN_H
+
+#include "op.h"
+
+/* A new connection over a socket that may have had another one, or be a copy of its listener. */
+static __always_inline void conn_begin(struct conn *c, __u8 role, __u8 transport)
+{
+	c->name = 0;
+	c->opened_ns = 0;
+	c->connect_ns = 0;
+	c->flow = 0;
+	c->flow_gen = 0;
+	__builtin_memset(c->half, 0, sizeof(c->half));
+	__builtin_memset(c->recent, 0, sizeof(c->recent));
+	c->flags &= CONN_INFERRED;
+	c->role = role;
+	c->protocol = PROTOCOL_UNDECIDED;
+	c->settled = 0;
+	c->transport = transport;
+	c->sync = 0;
+	c->tls_version = 0;
+	c->alpn = 0;
+	c->recent_next = 0;
+	c->candidate = 0;
+	c->syn_ns = 0;
+}
+
+static __always_inline void conn_established(struct conn *c, __u64 now)
+{
+	struct flow_slot *f;
+
+	if (c->flags & CONN_OPEN)
+		return;
+	if (c->role == ROLE_CLIENT && c->opened_ns)
+		c->connect_ns = now - c->opened_ns;
+	c->opened_ns = now;
+	c->flags |= CONN_OPEN;
+	f = flow_resolve(c);
+	if (f)
+		atomic_add(&f->unsettled, 1);
+}
+
+/*
+ * Name and protocol are known: the connection moves to the flow that bears them. Called by the program of
+ * the request's direction, or at the close.
+ */
+static __always_inline void conn_settle(struct conn *c, __u64 name, __u8 protocol)
+{
+	struct flow_slot *f;
+
+	if (c->settled)
+		return;
+	if (c->flags & CONN_OPEN) {
+		f = flow_of(c);
+		if (f)
+			atomic_add(&f->unsettled, (__u64)-1);
+	}
+	c->name = c->role == ROLE_CLIENT ? name : 0;
+	c->protocol = protocol;
+	c->settled = 1;
+	f = flow_resolve(c);
+	if (!f)
+		return;
+	atomic_add(&f->opened, 1);
+	if (c->connect_ns) {
+		atomic_add(&f->connect_ns, c->connect_ns);
+		atomic_add(&f->connect_count, 1);
+	}
+	if (c->tls_version) {
+		f->tls_version = c->tls_version;
+		f->alpn = c->alpn;
+	}
+}
+
+static __always_inline void flow_rtt(struct flow_slot *f, sock_t *sk)
+{
+	struct bpf_tcp_sock *tp = bpf_tcp_sock(sk);
+	__u32 srtt, least;
+
+	if (!tp)
+		return;
+	srtt = tp->srtt_us >> 3;
+	least = tp->rtt_min;
+	if (!srtt)
+		return;
+	f->srtt_us = srtt;
+	if (least != 0xffffffff && (!f->rtt_min_us || least < f->rtt_min_us))
+		f->rtt_min_us = least;
+}
+
+static __always_inline void conn_flush(struct conn *c, struct flow_slot *f)
+{
+	flow_add_half(f, &c->half[INGRESS], INGRESS);
+	flow_add_half(f, &c->half[EGRESS], EGRESS);
+}
+
+/* The end of an established connection. */
+static __always_inline void conn_closed(struct conn *c, __u64 now)
+{
+	struct flow_slot *f;
+
+	if (!(c->flags & CONN_OPEN) || c->flags & CONN_CLOSED)
+		return;
+	c->flags |= CONN_CLOSED;
+	conn_settle(c, 0, PROTOCOL_UNKNOWN);
+	f = flow_of(c);
+	if (!f)
+		return;
+	conn_flush(c, f);
+	atomic_add(&f->closed, 1);
+	atomic_add(&f->duration_ns, now - c->opened_ns);
+	if ((c->half[INGRESS].flags | c->half[EGRESS].flags) & HALF_RESET)
+		atomic_add(&f->closed_reset, 1);
+}
+
+/* A connection that did not come to be. */
+static __always_inline void conn_failed(struct conn *c, __u64 now, __u32 reason)
+{
+	struct flow_slot *f;
+
+	if (c->flags & (CONN_OPEN | CONN_CLOSED))
+		return;
+	c->flags |= CONN_CLOSED;
+	c->flags &= ~(CONN_CONNECTING | CONN_SYN_SENT);
+	c->protocol = PROTOCOL_UNKNOWN;
+	f = flow_resolve(c);
+	if (!f)
+		return;
+	flow_fail(f, reason);
+	event_failure(c, now, reason);
+}
+
+#define SECOND 1000000000ULL
+
+/*
+ * Why a handshake ended in nothing. The socket's error is no field of a stable context, so it is told from
+ * what went before: a RST; the application's close(); the timer, which waits one second and doubles
+ * (tcp_timeout_init and retransmits_timed_out in net/ipv4/tcp_timer.c); else an ICMP error.
+ */
+static __always_inline __u32 conn_failure_reason(const struct conn *c, __u64 now)
+{
+	__u64 waited = now - c->syn_ns;
+	__u32 sent = c->sync;
+
+	if (c->half[INGRESS].flags & HALF_RESET)
+		return FAILURE_REFUSED;
+	if (c->flags & CONN_USER_CLOSED)
+		return now - c->opened_ns >= 9 * SECOND / 10 ? FAILURE_TIMEOUT : FAILURE_ABORTED;
+	if (sent > 7)
+		sent = 7;
+	if (sent && waited >= (SECOND << (sent - 1)) * 9 / 10)
+		return FAILURE_TIMEOUT;
+	return FAILURE_UNREACHABLE;
+}
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What a dissector of a byte stream is given and answers. It reads a window that holds the stream from
+ * position base on, and moves "at" forward by whole units only (a line, an extension, a message): a unit that
+ * is cut off at the window's end is presented again with more of the stream behind it.
+ */
+#ifndef KINDLING_DISSECT_H
+#define KINDLING_DISSECT_H
+
+#include "../conn.h"
+#include "../name.h"
+
+enum step {
+	STEP_ON = 0,    /* went on by at least one unit; cursor.skip may say what to pass over next */
+	STEP_MORE = 1,  /* the unit at "at" is not complete */
+	STEP_ALIEN = 2, /* this is not the protocol */
+	STEP_QUIET = 3, /* nothing more is to be learnt from this direction */
+};
+
+struct view {
+	__u64 now;      /* 0: no clock read yet */
+	__u64 first_ns; /* when the first byte of the window came, 0: with this packet */
+	__u32 base;     /* sequence number of window byte 0 */
+	__u32 at;
+	__u32 n;        /* bytes in the window */
+	__u32 full;     /* the window cannot hold more from "at" on */
+};
+
+#define BYTE(w, i) ((w)->at[(i) & (WINDOW - 1)])
+#define WORD(w, i) (*(const __u64 *)&(w)->at[(i) & (WINDOW - 1)])
+
+/* High bit of each byte of x that is c; exact up to and including the first such byte. */
+#define ONES 0x0101010101010101ULL
+#define HIGHS 0x8080808080808080ULL
+static __always_inline __u64 bytes_equal(__u64 x, __u8 c)
+{
+	x ^= ONES * c;
+	return (x - ONES) & ~x & HIGHS;
+}
+
+/* Index of the lowest byte whose high bit is set in m. */
+static __always_inline __u32 first_byte(__u64 m)
+{
+	m = (m & -m) >> 7;
+	return (m - 1) & ONES ? (__u32)((((m - 1) & ONES) * ONES) >> 56) : 0;
+}
+
+#endif

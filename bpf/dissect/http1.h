@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * HTTP/1.x (RFC 9112): message framing, the request's method and target, Host, the response's status.
+ * No other header's value is read, and no body.
+ */
+#ifndef KINDLING_HTTP1_H
+#define KINDLING_HTTP1_H
+
+#include "dissect.h"
+#include "exchange.h"
+
+enum http1_phase {
+	HTTP1_START = 0,
+	HTTP1_LINES,   /* within a head, at the start of a line */
+	HTTP1_LONG,    /* within a line that is longer than the window */
+	HTTP1_CHUNK,   /* at a chunk's size line */
+	HTTP1_TRAILER, /* at a line after the last chunk */
+	HTTP1_BODY,    /* at the end of a body of known length, once skip is done */
+	HTTP1_RAW,     /* until the connection closes */
+};
+
+enum http1_flag {
+	HTTP1_CHUNKED = 1 << 0,
+	HTTP1_LENGTH = 1 << 1,
+	HTTP1_INTERIM = 1 << 2, /* a 1xx response: the real one follows */
+};
+
+enum http1_method { METHOD_OTHER = 0, METHOD_HEAD = 1, METHOD_CONNECT = 2 };
+
+#define FOUR(a, b, c, d) ((__u32)(a) | (__u32)(b) << 8 | (__u32)(c) << 16 | (__u32)(d) << 24)
+#define EIGHT(a, b, c, d, e, f, g, h) ((__u64)FOUR(a, b, c, d) | (__u64)FOUR(e, f, g, h) << 32)
+
+#define HTTP1_MAX_LINES 256
+
+/* First four bytes of the methods of RFC 9110, 5789, 4918, 3253, 3744, 5323, 2068. */
+static __always_inline int http1_is_method(__u32 four)
+{
+	return four == FOUR('G', 'E', 'T', ' ') || four == FOUR('P', 'O', 'S', 'T') ||
+	       four == FOUR('P', 'U', 'T', ' ') || four == FOUR('H', 'E', 'A', 'D') ||
+	       four == FOUR('D', 'E', 'L', 'E') || four == FOUR('O', 'P', 'T', 'I') ||
+	       four == FOUR('P', 'A', 'T', 'C') || four == FOUR('C', 'O', 'N', 'N') ||
+	       four == FOUR('T', 'R', 'A', 'C') || four == FOUR('P', 'R', 'O', 'P') ||
+	       four == FOUR('R', 'E', 'P', 'O') || four == FOUR('M', 'K', 'C', 'O') ||
+	       four == FOUR('S', 'E', 'A', 'R') || four == FOUR('P', 'U', 'R', 'G');
+}
+
+/* Where the head's lines stand. */
+struct http1_lines {
+	__u32 at;        /* start of the line that was not complete, or the byte after the head */
+	__u32 length_at; /* index of the value of Content-Length, 0: none in these lines */
+	__u32 host_at;
+	__u32 host_len;
+	__u16 count;
+	__u8 chunked;
+	__u8 done;
+	__u8 rest; /* "at" is within a line: it matches nothing and ends no head */
+	__u8 pad[5];
+};
+
+static __always_inline void http1_line(const struct window *w, struct http1_lines *l, __u32 end)
+{
+	const __u64 fold = ONES * 0x20;
+	__u32 at = l->at;
+	__u64 name = WORD(w, at) | fold;
+
+	if (name == EIGHT('c', 'o', 'n', 't', 'e', 'n', 't', '-')) {
+		__u64 rest = WORD(w, at + 8) | fold;
+
+		if ((rest << 8) == EIGHT(0, 'l', 'e', 'n', 'g', 't', 'h', ':'))
+			l->length_at = at + 15;
+	} else if (name == EIGHT('t', 'r', 'a', 'n', 's', 'f', 'e', 'r')) {
+		/* the last coding decides: the line ends in "chunked" and CR */
+		__u64 tail = WORD(w, end - 8) | fold;
+
+		if ((WORD(w, at + 8) | fold) != EIGHT('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n'))
+			return;
+		if (end - at >= 26 && (tail << 8) == EIGHT(0, 'c', 'h', 'u', 'n', 'k', 'e', 'd'))
+			l->chunked = 1;
+		tail = WORD(w, end - 7) | fold;
+		if (end - at >= 25 && (tail << 8) == EIGHT(0, 'c', 'h', 'u', 'n', 'k', 'e', 'd'))
+			l->chunked = 1;
+	} else if ((name << 24) == EIGHT(0, 0, 0, 'h', 'o', 's', 't', ':')) {
+		__u32 from = at + 5;
+
+		if (BYTE(w, from) == ' ')
+			from++;
+		if (end > from) {
+			l->host_at = from;
+			l->host_len = end - from;
+			if (BYTE(w, end - 1) == '\r')
+				l->host_len--;
+		}
+	}
+}
+
+/* Reads complete lines from l->at on. */
+static __noinline int http1_scan(const struct window *w, struct http1_lines *l, __u32 n)
+{
+	__u32 i;
+
+	if (!w || !l)
+		return 0;
+	i = l->at;
+	for (int k = 0; k < WINDOW / 8 + 24; k++) {
+		__u64 m;
+		__u32 j;
+
+		if (i >= n)
+			break;
+		m = bytes_equal(WORD(w, i), '\n');
+		if (!m) {
+			i += 8;
+			continue;
+		}
+		j = i + first_byte(m);
+		if (j >= n)
+			break;
+		l->count++;
+		if (l->rest) {
+			l->rest = 0;
+		} else if (j == l->at || (j == l->at + 1 && BYTE(w, l->at) == '\r')) {
+			l->at = j + 1;
+			l->done = 1;
+			break;
+		} else {
+			http1_line(w, l, j);
+		}
+		l->at = j + 1;
+		i = j + 1;
+	}
+	return 0;
+}
+
+/* The decimal number at index i; stops at the first byte that is no digit. */
+static __always_inline __u64 http1_number(const struct window *w, __u32 i)
+{
+	__u64 v = 0;
+
+	if (BYTE(w, i) == ' ')
+		i++;
+	for (int k = 0; k < 18; k++) {
+		__u32 d = BYTE(w, i + k) - '0';
+
+		if (d > 9)
+			break;
+		v = v * 10 + d;
+	}
+	return v;
+}
+
+/*
+ * Rewrites the target in [from, end) of the window so that what varies collapses to '*', and returns its new end.
+ * A segment varies if it has three digits or more, nothing but digits, or more than 32 characters; versions
+ * like v1.25 stay. The bytes behind the old end stay as they are.
+ */
+static __noinline int http1_collapse(struct window *w, __u32 from, __u32 end)
+{
+	__u32 out, start, len = 0, digits = 0, dots = 0, i, version = 0;
+
+	if (!w)
+		return 0;
+	out = start = from;
+	for (i = from; i < WINDOW; i++) {
+		__u8 c;
+
+		opaque(out);
+		opaque(start);
+		c = i < end ? BYTE(w, i) : '/';
+		if (c == '/') {
+			int only_digits = digits == len;
+			int varies = digits >= 3 || (digits && only_digits) || len > 32;
+
+			if (varies && !(version && len <= 8 && digits + dots + 1 == len)) {
+				out = start;
+				BYTE(w, out) = '*';
+				out++;
+			}
+			if (i >= end)
+				break;
+			len = digits = dots = version = 0;
+			BYTE(w, out) = '/';
+			out++;
+			start = out;
+			continue;
+		}
+		if (!len)
+			version = c == 'v';
+		if (c - '0' < 10U)
+			digits++;
+		if (c == '.')
+			dots++;
+		len++;
+		BYTE(w, out) = c;
+		out++;
+	}
+	return out;
+}
+
+/*
+ * The target's end (' ', '?', CR or LF) from index i on, and the hash of all bytes from "from" to there; the end is n
+ * where it has none.
+ */
+static __always_inline __u32 http1_target(const struct window *w, __u32 from, __u32 i, __u32 n,
+					  __u64 *hash)
+{
+	__u64 h = mix(config.seed, WORD(w, from));
+
+	for (int k = 0; k < WINDOW / 8; k++) {
+		__u64 x, m;
+
+		if (i >= n)
+			break;
+		x = WORD(w, i);
+		m = bytes_equal(x, ' ') | bytes_equal(x, '?') | bytes_equal(x, '\r') |
+		    bytes_equal(x, '\n');
+		if (m) {
+			/* only the lowest match of each is exact, and the lowest of all is what counts */
+			__u32 j = first_byte(m);
+
+			if (j)
+				h = mix(h, x & ((1ULL << (j * 8)) - 1));
+			i += j;
+			h = mix(h, j);
+			break;
+		}
+		h = mix(h, x);
+		i += 8;
+	}
+	*hash = h;
+	return i < n ? i : n;
+}
+
+/* Index after the method and its space, 0: this is no request. */
+static __always_inline __u32 http1_method_end(const struct window *w, __u32 at)
+{
+	for (__u32 k = 3; k < 12; k++) {
+		__u8 c = BYTE(w, at + k);
+
+		if (c == ' ')
+			return at + k + 1;
+		if (c < 'A' || c > 'Z')
+			return 0;
+	}
+	return 0;
+}
+
+/* The operation of the request line at v->at, its target ending at end. Works on the window itself. */
+static __noinline __u64 http1_operation(struct window *w, __u32 at, __u32 target, __u32 end)
+{
+	__u32 len;
+	__u64 id;
+
+	if (!w)
+		return 0;
+	end = http1_collapse(w, target, end);
+	len = end - at;
+	if (len > NAME_TEXT)
+		len = NAME_TEXT;
+	id = name_id(w, at, len, NAME(NAME_OP, PROTOCOL_HTTP1), 0);
+	return name_enter(w, id, at, len, NAME(NAME_OP, PROTOCOL_HTTP1));
+}
+
+static __always_inline void http1_keep_head(struct talk *t, const struct window *w, __u32 at,
+					    __u32 end)
+{
+	__u32 len = end - at;
+
+	t->head_len = len < EVENT_HEAD_BYTES ? len : EVENT_HEAD_BYTES;
+	for (__u32 i = 0; i < EVENT_HEAD_BYTES; i += 8)
+		*(__u64 *)(t->head + i) = text_word(&BYTE(w, at + i), 0, i < len ? len - i : 0);
+}
+
+static __always_inline int http1_request_line(struct talk *t, struct cursor *cu,
+					      struct window *w, struct view *v)
+{
+	__u32 at = v->at, left = v->n - at, target, end, method = METHOD_OTHER;
+	__u32 four = (__u32)WORD(w, at);
+	__u64 hash;
+
+	if (left < 4)
+		return STEP_MORE;
+	if (!http1_is_method(four))
+		return STEP_ALIEN;
+	if (left < 12 && !v->full)
+		return STEP_MORE;
+	target = http1_method_end(w, at);
+	if (!target)
+		return STEP_ALIEN;
+	end = http1_target(w, at, target, v->n, &hash);
+	if (end >= v->n && !v->full)
+		return STEP_MORE;
+	if (four == FOUR('H', 'E', 'A', 'D'))
+		method = METHOD_HEAD;
+	else if (four == FOUR('C', 'O', 'N', 'N'))
+		method = METHOD_CONNECT;
+	http1_keep_head(t, w, at, end);
+	if (t->raw != hash) {
+		t->raw_op = http1_operation(w, at, target, end);
+		t->raw = hash;
+	}
+	cu->start = v->base + at;
+	cu->length = 0;
+	cu->lines = 0;
+	cu->flags = 0;
+	cu->phase = HTTP1_LONG; /* the rest of the request line is of no interest */
+	exchange_ask(t, t->raw_op, method, v);
+	t->host = 0;
+	v->at = end;
+	return STEP_ON;
+}
+
+static __always_inline int http1_status_line(struct talk *t, struct cursor *cu,
+					     struct window *w, struct view *v)
+{
+	__u32 at = v->at, left = v->n - at;
+	__u64 word = WORD(w, at);
+	__u32 a, b, d, status;
+
+	if (left < 13 && !v->full)
+		return STEP_MORE;
+	if ((word & 0x00ffffffffffffffULL) != EIGHT('H', 'T', 'T', 'P', '/', '1', '.', 0))
+		return STEP_ALIEN;
+	a = BYTE(w, at + 9) - '0';
+	b = BYTE(w, at + 10) - '0';
+	d = BYTE(w, at + 11) - '0';
+	if (a > 9 || b > 9 || d > 9)
+		return STEP_ALIEN;
+	status = a * 100 + b * 10 + d;
+	cu->start = v->base + at;
+	cu->length = 0;
+	cu->lines = 0;
+	cu->flags = 0;
+	cu->phase = HTTP1_LONG;
+	if (status < 200 && status != 101)
+		cu->flags = HTTP1_INTERIM;
+	else
+		exchange_answer(t, status, v);
+	v->at = at + 12;
+	return STEP_ON;
+}
+
+static __always_inline void http1_host(struct talk *t, const struct window *w,
+				       const struct http1_lines *l)
+{
+	__u32 at = l->host_at, len = l->host_len;
+
+	if (!len || len > NAME_TEXT)
+		return;
+	t->host = name_id(w, at, len, NAME(NAME_HOST, PROTOCOL_HTTP1), 0);
+	name_enter(w, t->host, at, len, NAME(NAME_HOST, PROTOCOL_HTTP1));
+}
+
+/* A request's head is complete. */
+static __always_inline void http1_asked(struct conn *c, struct talk *t, struct cursor *cu,
+					struct view *v, __u32 head)
+{
+	conn_settle(c, t->host, PROTOCOL_HTTP1);
+	if (cu->flags & HTTP1_CHUNKED) {
+		cu->phase = HTTP1_CHUNK;
+	} else if (cu->flags & HTTP1_LENGTH && cu->length) {
+		cu->phase = HTTP1_BODY;
+		cu->skip = cu->length;
+	} else {
+		cu->phase = HTTP1_START;
+		exchange_asked(t, head, v);
+	}
+}
+
+/* A response's head is complete (message body length: RFC 9112, 6.3). */
+static __always_inline int http1_answered(struct conn *c, struct talk *t, struct cursor *cu,
+					  struct view *v, __u32 head)
+{
+	__u32 status = t->response_status, method = exchange_method(t);
+
+	cu->phase = HTTP1_START;
+	if (cu->flags & HTTP1_INTERIM)
+		return STEP_ON;
+	if (status == 101 || (method == METHOD_CONNECT && status < 300)) {
+		exchange_answered(c, t, head, v);
+		return STEP_QUIET;
+	}
+	if (method != METHOD_HEAD && status != 204 && status != 304) {
+		if (cu->flags & HTTP1_CHUNKED) {
+			cu->phase = HTTP1_CHUNK;
+			return STEP_ON;
+		}
+		if (!(cu->flags & HTTP1_LENGTH)) {
+			cu->phase = HTTP1_RAW;
+			return STEP_ON;
+		}
+		if (cu->length) {
+			cu->phase = HTTP1_BODY;
+			cu->skip = cu->length;
+			return STEP_ON;
+		}
+	}
+	exchange_answered(c, t, head, v);
+	return STEP_ON;
+}
+
+static __always_inline int http1_head(struct conn *c, struct talk *t, struct cursor *cu,
+				      struct window *w, struct view *v, int asking)
+{
+	struct http1_lines l = { .at = v->at };
+	__u32 first = v->at;
+
+	l.rest = cu->phase == HTTP1_LONG;
+	http1_scan(w, &l, v->n);
+	cu->lines += l.count;
+	if (cu->lines > HTTP1_MAX_LINES) {
+		lose(LOST_HEAD_TOO_LONG);
+		return STEP_ALIEN;
+	}
+	if (l.length_at) {
+		cu->length = http1_number(w, l.length_at);
+		cu->flags |= HTTP1_LENGTH;
+	}
+	if (l.chunked)
+		cu->flags |= HTTP1_CHUNKED;
+	if (asking && c->role == ROLE_CLIENT && !c->settled)
+		http1_host(t, w, &l);
+	if (l.count)
+		cu->phase = HTTP1_LINES;
+	v->at = l.at;
+	if (l.done) {
+		__u32 head = v->base + l.at - cu->start;
+
+		if (!asking)
+			return http1_answered(c, t, cu, v, head);
+		http1_asked(c, t, cu, v, head);
+		return STEP_ON;
+	}
+	if (l.at != first)
+		return STEP_ON;
+	if (cu->phase == HTTP1_LONG || v->full) {
+		cu->phase = HTTP1_LONG;
+		v->at = v->n;
+		return STEP_ON;
+	}
+	return STEP_MORE;
+}
+
+/* A chunk's size line (RFC 9112, 7.1). */
+static __always_inline int http1_chunk(struct cursor *cu, struct window *w, struct view *v)
+{
+	__u32 at = v->at, i;
+	__u64 size = 0;
+	int digits = 0;
+
+	for (i = 0; i < 16; i++) {
+		__u32 ch = BYTE(w, at + i), d;
+
+		if (at + i >= v->n)
+			return STEP_MORE;
+		if (ch - '0' < 10)
+			d = ch - '0';
+		else if ((ch | 0x20) - 'a' < 6)
+			d = (ch | 0x20) - 'a' + 10;
+		else
+			break;
+		size = size << 4 | d;
+		digits = 1;
+	}
+	if (!digits)
+		return STEP_ALIEN;
+	/* mostly CR LF follows; an extension ends at a LF within the next bytes */
+	for (__u32 k = 0; k < 64; k++) {
+		if (at + i + k >= v->n)
+			return STEP_MORE;
+		if (BYTE(w, at + i + k) == '\n') {
+			v->at = at + i + k + 1;
+			cu->phase = size ? HTTP1_CHUNK : HTTP1_TRAILER;
+			cu->skip = size ? size + 2 : 0;
+			return STEP_ON;
+		}
+	}
+	return STEP_ALIEN;
+}
+
+/* The end of a message whose last byte is before sequence number end. */
+static __always_inline void http1_end(struct conn *c, struct talk *t, struct cursor *cu,
+				      __u32 end, struct view *v, int asking)
+{
+	__u32 bytes = end - cu->start;
+
+	cu->phase = HTTP1_START;
+	if (asking)
+		exchange_asked(t, bytes, v);
+	else
+		exchange_answered(c, t, bytes, v);
+}
+
+static __always_inline int http1_trailer(struct conn *c, struct talk *t, struct cursor *cu,
+					 struct window *w, struct view *v, int asking)
+{
+	struct http1_lines l = { .at = v->at };
+	__u32 first = v->at;
+
+	http1_scan(w, &l, v->n);
+	v->at = l.at;
+	if (l.done) {
+		http1_end(c, t, cu, v->base + l.at, v, asking);
+		return STEP_ON;
+	}
+	if (l.at != first)
+		return STEP_ON;
+	return v->full ? STEP_ALIEN : STEP_MORE;
+}
+
+/* One unit. cursor.skip is 0 when it is called. */
+static __always_inline int http1_step(struct conn *c, struct talk *t, struct cursor *cu,
+				      struct window *w, struct view *v, int asking)
+{
+	switch (cu->phase) {
+	case HTTP1_START:
+		return asking ? http1_request_line(t, cu, w, v) :
+				http1_status_line(t, cu, w, v);
+	case HTTP1_LINES:
+	case HTTP1_LONG:
+		return http1_head(c, t, cu, w, v, asking);
+	case HTTP1_CHUNK:
+		return http1_chunk(cu, w, v);
+	case HTTP1_TRAILER:
+		return http1_trailer(c, t, cu, w, v, asking);
+	default:
+		return STEP_QUIET;
+	}
+}
+
+#endif

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* From the kernel's contexts to the probe's own terms. The native home has no such contexts and calls what stands below. */
+#ifndef KINDLING_HOOKS_H
+#define KINDLING_HOOKS_H
+
+#include "owner.h"
+#include "socket.h"
+#include "tcp.h"
+#include "udp.h"
+
+/* Local and remote end of a packet into a connection. */
+static __always_inline int packet_ends(struct conn *c, const struct packet *p, const __u8 *ip,
+				       const __u8 *end, int direction)
+{
+	if (packet_address(c->local, ip, end, direction == INGRESS) ||
+	    packet_address(c->remote, ip, end, direction == EGRESS))
+		return -1;
+	c->local_port = direction == INGRESS ? p->dest : p->source;
+	c->remote_port = direction == INGRESS ? p->source : p->dest;
+	return 0;
+}
+
+/* The first packet of a connection whose beginning was not seen. */
+static __always_inline int tcp_join(struct conn *c, const struct packet *p, const __u8 *ip,
+				    const __u8 *end, int direction)
+{
+	__u8 role = c->role;
+
+	if (packet_ends(c, p, ip, end, direction))
+		return -1;
+	if (!role)
+		role = c->local_port >= config.ephemeral_low ? ROLE_CLIENT : ROLE_SERVER;
+	c->flags |= CONN_INFERRED;
+	conn_begin(c, role, IPPROTO_TCP);
+	conn_established(c, bpf_ktime_get_ns());
+	return 0;
+}
+
+static __always_inline int hook_tcp(void *skb, sock_t *sk, const struct packet *p, const __u8 *ip,
+				    const __u8 *end, int direction)
+{
+	struct window *w = 0;
+	struct conn *c;
+	__u32 zero = 0;
+
+	if (sk->type != SOCK_STREAM)
+		return 0;
+	c = conn_of(sk);
+	if (!c)
+		c = conn_adopt(skb, sk);
+	if (!c || sk->state == TCP_STATE_LISTEN)
+		return 0;
+	if (p->flags & TCP_SYN) {
+		if (direction == EGRESS && sk->state == TCP_STATE_SYN_SENT)
+			tcp_syn_out(c);
+		return 0;
+	}
+	if (p->flags & TCP_RST)
+		tcp_reset(c, direction);
+	if (!p->len)
+		return 0;
+	if (!(c->flags & CONN_OPEN) && tcp_join(c, p, ip, end, direction))
+		return 0;
+	if (direction == INGRESS) {
+		w = bpf_map_lookup_elem(&ingress_window, &zero);
+		if (!w)
+			return 0;
+	}
+	return tcp_payload(skb, c, sk, w, p, direction);
+}
+
+static __always_inline int udp_dissected(const struct conn *c)
+{
+	return c->protocol == PROTOCOL_DNS || c->protocol == PROTOCOL_NTP;
+}
+
+/* Egress of one UDP socket runs on several processors at once, and nests: its window is a piece of the ring that is
+ * never sent. */
+static __always_inline void udp_egress(void *skb, struct conn *c, const struct packet *p)
+{
+	struct window *w = bpf_ringbuf_reserve(&events, sizeof(*w), 0);
+	__u32 n;
+
+	if (!w) {
+		lose(LOST_PAYLOAD);
+		return;
+	}
+	n = window_load(skb, w, p->at, p->len);
+	if (n)
+		udp_read(skb, c, w, p, n);
+	bpf_ringbuf_discard(w, BPF_RB_NO_WAKEUP_FLAG);
+}
+
+static __always_inline void udp_ingress(void *skb, struct conn *c, const struct packet *p)
+{
+	__u32 zero = 0, n;
+	struct window *w = bpf_map_lookup_elem(&ingress_window, &zero);
+
+	if (!w)
+		return;
+	n = window_load(skb, w, p->at, p->len);
+	if (n)
+		udp_read(skb, c, w, p, n);
+}
+
+static __always_inline void hook_udp(void *skb, sock_t *sk, const struct packet *p, const __u8 *ip,
+				     const __u8 *end, int direction)
+{
+	struct conn c = {};
+	struct conn *shared;
+
+	if (sk->type != SOCK_DGRAM)
+		return;
+	shared = conn_of(sk);
+	if (!shared)
+		shared = conn_adopt(skb, sk);
+	if (!shared || packet_ends(&c, p, ip, end, direction))
+		return;
+	udp_count(shared, &c, p);
+	if (!udp_dissected(&c))
+		return;
+	if (direction == EGRESS)
+		udp_egress(skb, &c, p);
+	else
+		udp_ingress(skb, &c, p);
+}
+
+static __always_inline int hook_packet(struct __sk_buff *skb, int direction)
+{
+	const __u8 *ip = (const __u8 *)(long)skb->data;
+	const __u8 *end = (const __u8 *)(long)skb->data_end;
+	struct packet p = { .direction = direction };
+	sock_t *sk;
+	int read = packet_read(&p, ip, end, skb->len);
+
+	if (read == HEADERS_BROKEN)
+		lose(LOST_HEADER);
+	if (read != HEADERS_OK)
+		return 0;
+	/* most packets of bulk transfers are bare acknowledgements */
+	if (p.transport == IPPROTO_TCP && !p.len && !(p.flags & (TCP_SYN | TCP_RST | TCP_FIN)))
+		return 0;
+	sk = skb->sk;
+	if (!sk)
+		return 0;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return 0;
+	if (skb->gso_segs > 1)
+		p.segments = skb->gso_segs;
+	if (p.transport == IPPROTO_TCP)
+		return hook_tcp(skb, sk, &p, ip, end, direction);
+	hook_udp(skb, sk, &p, ip, end, direction);
+	return 0;
+}
+
+static __always_inline void hook_sock_create(struct bpf_sock *sk)
+{
+	struct owner_key k = {};
+	struct conn *c;
+
+	if ((sk->family != AF_INET && sk->family != AF_INET6) ||
+	    (sk->type != SOCK_STREAM && sk->type != SOCK_DGRAM))
+		return;
+	c = conn_make(sk);
+	if (!c)
+		return;
+	k.cgroup = bpf_get_current_cgroup_id();
+	k.netns = bpf_get_netns_cookie(sk);
+	bpf_get_current_comm(k.comm, sizeof(k.comm));
+	c->tgid = bpf_get_current_pid_tgid() >> 32;
+	c->owner = owner_enter(&k, c->tgid, bpf_get_current_uid_gid());
+}
+
+static __always_inline void hook_sock_release(struct bpf_sock *sk)
+{
+	struct conn *c = conn_of(sk);
+
+	if (!c)
+		return;
+	if (sk->type == SOCK_DGRAM)
+		udp_closed(c);
+	else
+		conn_released(c, bpf_ktime_get_ns());
+}
+
+/* connect() was called: if it fails before a packet leaves, no other hook will tell. */
+static __always_inline void hook_connect(struct bpf_sock_addr *ctx, int family)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct conn *c;
+	__u64 now;
+
+	if (ctx->type != SOCK_STREAM || ctx->protocol != IPPROTO_TCP || !sk)
+		return;
+	c = conn_of(sk);
+	if (!c || c->flags & (CONN_OPEN | CONN_SYN_SENT))
+		return;
+	now = bpf_ktime_get_ns();
+	if (c->flags & CONN_CONNECTING)
+		conn_failed(c, now, FAILURE_LOCAL);
+	conn_begin(c, ROLE_CLIENT, IPPROTO_TCP);
+	if (family == AF_INET) {
+		address_v4(c->remote, ctx->user_ip4);
+		address_v4(c->local, 0);
+	} else {
+		c->remote[0] = ctx->user_ip6[0];
+		c->remote[1] = ctx->user_ip6[1];
+		c->remote[2] = ctx->user_ip6[2];
+		c->remote[3] = ctx->user_ip6[3];
+		__builtin_memset(c->local, 0, sizeof(c->local));
+	}
+	c->local_port = 0;
+	c->remote_port = ntohs((__u16)ctx->user_port);
+	c->opened_ns = now;
+	c->flags |= CONN_CONNECTING;
+}
+
+static __always_inline void ops_ends(struct conn *c, struct bpf_sock_ops *ops)
+{
+	if (ops->family == AF_INET) {
+		address_v4(c->local, ops->local_ip4);
+		address_v4(c->remote, ops->remote_ip4);
+	} else {
+		c->local[0] = ops->local_ip6[0];
+		c->local[1] = ops->local_ip6[1];
+		c->local[2] = ops->local_ip6[2];
+		c->local[3] = ops->local_ip6[3];
+		c->remote[0] = ops->remote_ip6[0];
+		c->remote[1] = ops->remote_ip6[1];
+		c->remote[2] = ops->remote_ip6[2];
+		c->remote[3] = ops->remote_ip6[3];
+	}
+	c->local_port = ops->local_port;
+	c->remote_port = ntohl(ops->remote_port);
+}
+
+static __always_inline void ops_sequence(struct conn *c, struct bpf_sock_ops *ops)
+{
+	c->half[INGRESS].next = ops->rcv_nxt;
+	c->half[INGRESS].flags |= HALF_STARTED;
+	c->half[EGRESS].next = ops->snd_nxt;
+	c->half[EGRESS].flags |= HALF_STARTED;
+}
+
+/* The SYN is about to leave. */
+static __always_inline void ops_connect(struct bpf_sock_ops *ops, void *sk)
+{
+	struct conn *c = conn_make(sk);
+
+	bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG);
+	if (!c)
+		return;
+	conn_begin(c, ROLE_CLIENT, IPPROTO_TCP);
+	ops_ends(c, ops);
+	c->opened_ns = bpf_ktime_get_ns();
+	c->flags |= CONN_SYN_SENT;
+}
+
+static __always_inline void ops_established(struct bpf_sock_ops *ops, void *sk, int passive)
+{
+	struct conn *c = passive ? conn_make(sk) : conn_of(sk);
+
+	if (!c)
+		return;
+	if (passive) {
+		bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG);
+		conn_begin(c, ROLE_SERVER, IPPROTO_TCP);
+	}
+	ops_ends(c, ops);
+	ops_sequence(c, ops);
+	conn_established(c, bpf_ktime_get_ns());
+}
+
+static __always_inline void ops_closed(struct bpf_sock_ops *ops, void *sk)
+{
+	struct conn *c = conn_of(sk);
+	struct flow_slot *f;
+	struct talk *t;
+	__u64 now;
+
+	if (!c)
+		return;
+	now = bpf_ktime_get_ns();
+	if (c->flags & CONN_SYN_SENT && !(c->flags & CONN_OPEN)) {
+		conn_failed(c, now, conn_failure_reason(c, now));
+		return;
+	}
+	if (!(c->flags & CONN_OPEN) || c->flags & CONN_CLOSED)
+		return;
+	t = c->candidate == PROTOCOL_HTTP1 ? bpf_sk_storage_get(&talks, sk, 0, 0) : 0;
+	if (t && c->settled)
+		exchange_closed(c, t, now);
+	conn_closed(c, now);
+	f = flow_of(c);
+	if (f && ops->srtt_us)
+		f->srtt_us = ops->srtt_us >> 3;
+}
+
+static __always_inline void hook_sockops(struct bpf_sock_ops *ops)
+{
+	void *sk = ops->sk;
+
+	if (!sk)
+		return;
+	switch (ops->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		ops_connect(ops, sk);
+		break;
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		ops_established(ops, sk, 0);
+		break;
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		ops_established(ops, sk, 1);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		if (ops->args[1] == TCP_STATE_CLOSE)
+			ops_closed(ops, sk);
+		break;
+	default:
+		break;
+	}
+}
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Reading a byte stream by packets: which bytes are new, which are a body's, which are cut off and kept until
+ * the next packet. The dissectors see windows only.
+ */
+#ifndef KINDLING_STREAM_H
+#define KINDLING_STREAM_H
+
+#include "dissect/detect.h"
+#include "packet.h"
+
+/* Units read in one run of the program; then it calls itself again for the rest of the packet. */
+#define STREAM_STEPS 4
+
+static __always_inline __u64 stash_key(void *skb, int direction)
+{
+	return mix_end(mix(mix(config.seed, bpf_get_socket_cookie(skb)), direction));
+}
+
+/* Up to a window of the packet from offset off on. Returns how many bytes, 0: none. */
+static __always_inline __u32 window_load(void *skb, struct window *w, __u32 off, __u32 len)
+{
+	if (len > WINDOW)
+		len = WINDOW;
+	if (!len)
+		return 0;
+	opaque(len);
+	len = ((len - 1) & (WINDOW - 1)) + 1;
+	if (!bpf_skb_load_bytes(skb, off, w->at, len))
+		return len;
+	lose(LOST_PAYLOAD);
+	return 0;
+}
+
+/* Adds bytes of the packet to what is kept. Returns how many are kept now. */
+static __always_inline __u32 stash_append(void *skb, struct stash *s, __u32 off, __u32 len)
+{
+	__u32 to = s->len;
+
+	if (to >= WINDOW || !len)
+		return to;
+	if (len > WINDOW - to)
+		len = WINDOW - to;
+	opaque(len);
+	opaque(to);
+	len = ((len - 1) & (WINDOW - 1)) + 1;
+	to &= WINDOW - 1;
+	if (bpf_skb_load_bytes(skb, off, s->window.at + to, len)) {
+		lose(LOST_PAYLOAD);
+		return to;
+	}
+	s->len = to + len;
+	return to + len;
+}
+
+/* Keeps the last len bytes of a packet, from offset off on, until the stream goes on. */
+static __always_inline void stash_keep(void *skb, struct cursor *cu, __u64 key, __u32 off,
+				       __u32 len, __u64 first_ns)
+{
+	__u32 zero = 0;
+	struct stash *s = bpf_map_lookup_elem(&zero_stash, &zero);
+
+	if (!s || bpf_map_update_elem(&stashes, &key, s, BPF_ANY)) {
+		lose(LOST_STASH_FULL);
+		return;
+	}
+	s = bpf_map_lookup_elem(&stashes, &key);
+	if (!s)
+		return;
+	s->ns = first_ns;
+	cu->stash = stash_append(skb, s, off, len);
+}
+
+/* Bytes were missed, or are not what they should be: wait for a packet that starts a message. */
+static __always_inline void stream_astray(struct cursor *cu, __u32 end)
+{
+	if (!cu->astray)
+		lose(LOST_GAP);
+	cu->astray = 1;
+	cu->phase = 0;
+	cu->skip = 0;
+	cu->pos = end;
+	cu->stash = 0;
+}
+
+static __always_inline int stream_step(void *skb, struct conn *c, struct talk *t,
+				       struct cursor *cu, struct window *w, struct view *v,
+				       const struct packet *p, int asking)
+{
+	if (c->candidate == PROTOCOL_HTTP1)
+		return http1_step(c, t, cu, w, v, asking);
+	if (c->candidate == PROTOCOL_DNS)
+		return dns_step(skb, c, cu, w, v, p->seq, p->at, asking);
+	if (c->candidate == PROTOCOL_TLS && asking)
+		return tls_step(c, t, cu, w, v);
+	return STEP_QUIET;
+}
+
+/* A body was passed over to its last byte. */
+static __always_inline void stream_skipped(struct conn *c, struct talk *t, struct cursor *cu,
+					   struct view *v, int asking)
+{
+	if (c->candidate == PROTOCOL_HTTP1 && cu->phase == HTTP1_BODY)
+		http1_end(c, t, cu, cu->pos, v, asking);
+}
+
+/* Passes over what is a body's. Returns whether the packet has more. */
+static __always_inline int stream_skip(struct conn *c, struct talk *t, struct cursor *cu,
+				       struct view *v, __u32 end, int asking)
+{
+	__u32 left = end - cu->pos;
+
+	if (cu->skip > left) {
+		cu->skip -= left;
+		cu->pos = end;
+		return 0;
+	}
+	cu->pos += cu->skip;
+	cu->skip = 0;
+	if (!v->now)
+		v->now = bpf_ktime_get_ns();
+	stream_skipped(c, t, cu, v, asking);
+	return cu->pos != end;
+}
+
+/* What to do about a step's answer other than STEP_ON. */
+static __always_inline void stream_stop(struct conn *c, struct cursor *cu, int step, __u32 end,
+					int asking)
+{
+	if (step == STEP_ALIEN && (c->settled || !asking)) {
+		stream_astray(cu, end);
+		return;
+	}
+	/* not the protocol it looked like, or all is learnt: the connection is only counted from here on */
+	if (step == STEP_ALIEN)
+		conn_settle(c, 0, PROTOCOL_UNKNOWN);
+	c->candidate = 0;
+}
+
+/*
+ * Reads the new part of a packet. w is the program's own window; a stash, where there is one, comes first.
+ * Returns whether the packet has more to read.
+ */
+static __noinline int stream_read(void *skb, struct conn *c, struct talk *t, struct window *own,
+				  const struct packet *p)
+{
+	int asking, again = 1, direction;
+	struct window *w = own;
+	struct stash *s = 0;
+	struct view v = {};
+	struct cursor *cu;
+	__u64 key = 0;
+	__u32 end;
+
+	if (!c || !t || !own || !p)
+		return 0;
+	direction = p->direction;
+	asking = (c->role == ROLE_CLIENT) == (direction == EGRESS);
+	cu = direction == EGRESS ? &t->cursor[EGRESS] : &t->cursor[INGRESS];
+	end = p->seq + p->len;
+	if ((__s32)(end - (cu->pos + cu->stash)) <= 0)
+		return 0;
+	/* a hole that a body spans does no harm */
+	if ((__s32)(p->seq - (cu->pos + cu->stash)) > 0 && cu->skip < p->seq - cu->pos)
+		stream_astray(cu, p->seq);
+	if (c->candidate == PROTOCOL_HTTP1 && cu->phase == HTTP1_RAW) {
+		cu->pos = end;
+		return 0;
+	}
+	if (cu->skip) {
+		if (!stream_skip(c, t, cu, &v, end, asking))
+			return 0;
+	}
+	if (!v.now)
+		v.now = bpf_ktime_get_ns();
+	if (cu->stash) {
+		key = stash_key(skb, direction);
+		s = bpf_map_lookup_elem(&stashes, &key);
+		if (!s) {
+			stream_astray(cu, p->seq);
+		} else {
+			__u32 from = cu->pos + s->len;
+
+			w = &s->window;
+			v.first_ns = s->ns;
+			v.base = cu->pos;
+			v.n = stash_append(skb, s, p->at + (from - p->seq), end - from);
+		}
+	}
+	cu->busy = 0;
+	for (int k = 0; k < STREAM_STEPS; k++) {
+		__u32 before;
+		int step;
+
+		/* the bytes at pos may be in the window already */
+		v.at = cu->pos - v.base;
+		if (v.at >= v.n) {
+			w = own;
+			v.first_ns = 0;
+			v.base = cu->pos;
+			v.at = 0;
+			v.n = window_load(skb, w, p->at + (cu->pos - p->seq), end - cu->pos);
+			if (!v.n) {
+				stream_astray(cu, end);
+				again = 0;
+				break;
+			}
+		}
+		v.full = !v.at && v.n == WINDOW;
+		before = v.at;
+		step = stream_step(skb, c, t, cu, w, &v, p, asking);
+		if (step == STEP_MORE) {
+			if (v.base + v.n != end) {
+				/* the packet goes on behind the window: look again with the unit in front */
+				v.n = 0;
+				continue;
+			}
+			if (s && w == &s->window && !before) {
+				cu->stash = s->len;
+			} else {
+				__u32 len = end - cu->pos;
+
+				key = stash_key(skb, direction);
+				stash_keep(skb, cu, key, p->at + (cu->pos - p->seq), len, v.now);
+				if (!cu->stash)
+					stream_astray(cu, end);
+			}
+			again = 0;
+			break;
+		}
+		if (step != STEP_ON) {
+			stream_stop(c, cu, step, end, asking);
+			again = 0;
+			break;
+		}
+		cu->astray = 0;
+		cu->pos += v.at - before;
+		if (cu->stash) {
+			bpf_map_delete_elem(&stashes, &key);
+			cu->stash = 0;
+			s = 0;
+			/* what is behind the unit is in the packet; the stash's memory may be another's now */
+			v.n = 0;
+		}
+		if (cu->skip && !stream_skip(c, t, cu, &v, end, asking)) {
+			again = 0;
+			break;
+		}
+		if (cu->pos == end) {
+			again = 0;
+			break;
+		}
+	}
+	cu->busy = again;
+	return again;
+}
+
+#endif

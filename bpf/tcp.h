@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* One TCP packet of one socket. */
+#ifndef KINDLING_TCP_H
+#define KINDLING_TCP_H
+
+#include "stream.h"
+
+/* Packets that may wait in a direction before they are added to the flow without a pushed segment. */
+#define TCP_GATHER 32
+
+/* Packets a server may send first before its connection must show, name or no name. */
+#define TCP_UNSETTLED 8
+
+enum tcp_state { TCP_STATE_SYN_SENT = 2, TCP_STATE_SYN_RECV = 3, TCP_STATE_CLOSE = 7, TCP_STATE_LISTEN = 10 };
+
+/* The bytes that are new in a packet, by its sequence numbers; a hole counts when it is jumped over, not when
+ * it is filled. 0: all known before. */
+static __always_inline __u32 tcp_fresh(struct half *h, const struct packet *p)
+{
+	__u32 end = p->seq + p->len;
+	__s32 fresh;
+
+	if (!(h->flags & HALF_STARTED)) {
+		h->flags |= HALF_STARTED;
+		h->next = p->seq;
+	}
+	fresh = (__s32)(end - h->next);
+	if (fresh <= 0)
+		return 0;
+	h->next = end;
+	return fresh;
+}
+
+static __always_inline int tcp_asking(const struct conn *c, int direction)
+{
+	return (c->role == ROLE_CLIENT) == (direction == EGRESS);
+}
+
+/* First payload in the request's direction: who reads it? */
+static __always_inline void tcp_detect(void *skb, struct conn *c, const struct packet *p)
+{
+	__u8 first[4] = {};
+	__u8 found;
+	long err;
+
+	if (p->len >= 4)
+		err = bpf_skb_load_bytes(skb, p->at, first, 4);
+	else
+		err = bpf_skb_load_bytes(skb, p->at, first, 1);
+	if (err)
+		lose(LOST_PAYLOAD);
+	found = err ? PROTOCOL_UNKNOWN : detect_stream(c, first, p->len);
+	if (found == PROTOCOL_UNKNOWN)
+		conn_settle(c, 0, PROTOCOL_UNKNOWN);
+	else
+		c->candidate = found;
+}
+
+/* The state of a conversation; made when its protocol is first guessed. */
+static __always_inline struct talk *tcp_talk(struct conn *c, sock_t *sk, const struct packet *p,
+					     int direction, int fresh_talk)
+{
+	struct talk *t = bpf_sk_storage_get(&talks, sk, 0,
+					    fresh_talk ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+
+	if (!t) {
+		if (fresh_talk) {
+			lose(LOST_STORAGE);
+			c->candidate = 0;
+			conn_settle(c, 0, PROTOCOL_UNKNOWN);
+		}
+		return 0;
+	}
+	if (fresh_talk) {
+		t->cursor[direction].pos = p->seq;
+		t->cursor[!direction].pos = c->half[!direction].next;
+	}
+	return t;
+}
+
+/* Adds what has gathered when a write ends (PSH), or too much waits. */
+static __always_inline void tcp_gather(struct conn *c, sock_t *sk, const struct packet *p,
+				       int direction)
+{
+	struct half *h = &c->half[direction];
+	struct flow_slot *f;
+
+	if (!(p->flags & (TCP_PSH | TCP_FIN | TCP_RST)) && h->packets < TCP_GATHER)
+		return;
+	if (!c->settled && h->packets < TCP_UNSETTLED)
+		return;
+	f = flow_of(c);
+	if (!f)
+		return;
+	flow_add_half(f, h, direction);
+	if (direction == EGRESS)
+		flow_rtt(f, sk);
+}
+
+static __always_inline void tcp_retransmitted(struct conn *c, __u32 segments)
+{
+	struct flow_slot *f = flow_of(c);
+
+	if (f)
+		atomic_add(&f->retransmits, segments);
+}
+
+static __always_inline void tcp_reset(struct conn *c, int direction)
+{
+	struct half *h = &c->half[direction];
+	struct flow_slot *f;
+
+	if (h->flags & HALF_RESET)
+		return;
+	h->flags |= HALF_RESET;
+	if (!(c->flags & CONN_OPEN))
+		return;
+	f = flow_of(c);
+	if (f)
+		atomic_add(direction == EGRESS ? &f->resets_out : &f->resets_in, 1);
+}
+
+/* A SYN leaves: the first, or again. */
+static __always_inline void tcp_syn_out(struct conn *c)
+{
+	c->syn_ns = bpf_ktime_get_ns();
+	if (c->sync)
+		tcp_retransmitted(c, 1);
+	if (c->sync < 255)
+		c->sync++;
+}
+
+/* Payload of an established connection. Returns whether the program must run again for this packet. */
+static __always_inline int tcp_payload(void *skb, struct conn *c, sock_t *sk,
+				       struct window *ingress, const struct packet *p, int direction)
+{
+	struct half *h = &c->half[direction];
+	__u32 fresh = tcp_fresh(h, p);
+	int fresh_talk = 0, resumed = 0;
+
+	if (fresh) {
+		h->bytes += fresh;
+		h->packets += p->segments;
+		if (!c->settled && !c->candidate && tcp_asking(c, direction)) {
+			tcp_detect(skb, c, p);
+			fresh_talk = 1;
+		}
+	}
+	if (c->candidate) {
+		struct talk *t = tcp_talk(c, sk, p, direction, fresh_talk);
+
+		if (t) {
+			resumed = !fresh && t->cursor[direction].busy;
+			if ((fresh || resumed) &&
+			    stream_read(skb, c, t, direction == EGRESS ? &t->window : ingress, p))
+				return 1;
+			if (!c->candidate)
+				bpf_sk_storage_delete(&talks, sk);
+		}
+	}
+	if (fresh || resumed)
+		tcp_gather(c, sk, p, direction);
+	else if (direction == EGRESS)
+		tcp_retransmitted(c, p->segments);
+	else
+		h->packets += p->segments;
+	return 0;
+}
+
+#endif
