@@ -17,16 +17,20 @@ check() {
 }
 
 mapfile -t c_files < <(git ls-files --cached --others --exclude-standard -- '*.c' '*.h')
+# bpf/*.h are checked through the program that includes them.
 mapfile -t tidy_files < <(git ls-files --cached --others --exclude-standard -- 'bpf/*.c' 'native/*.c')
 
+# Headers come with the pinned compiler, as in the build.
 tidy() {
-	local headers
-	headers=$("$bin/python" -c 'import os, ziglang; print(os.path.dirname(ziglang.__file__) + "/lib/libc/include")')
+	local lib
+	lib=$("$bin/python" -c 'import os, ziglang; print(os.path.dirname(ziglang.__file__) + "/lib")')
 	[ ${#tidy_files[@]} = 0 ] || printf '%s\0' "${tidy_files[@]}" | xargs -0 -P 2 -I{} bash -c '
-		home=(-DKINDLING_NATIVE)
-		[[ $1 == bpf/* ]] && home=(-target bpfel -isystem "$2/any-linux-any" -isystem "$2/x86-linux-any")
-		'"$bin"'/clang-tidy --quiet "$1" -- -std=gnu11 -Ibpf "${home[@]}" 2> >(grep -v "warnings generated" >&2)
-	' _ {} "$headers"
+		home=(-DKINDLING_NATIVE -isystem "$2/include" -isystem "$2/libc/include/x86-linux-gnu"
+			-isystem "$2/libc/include/generic-glibc")
+		[[ $1 == bpf/* ]] && home=(-target bpfel)
+		home+=(-isystem "$2/libc/include/x86-linux-any" -isystem "$2/libc/include/any-linux-any")
+		'"$bin"'/clang-tidy --quiet "$1" -- -std=gnu11 -nostdinc "${home[@]}" 2> >(grep -v "generated.$" >&2)
+	' _ {} "$lib"
 }
 
 mkdir -p .cache
