@@ -1,0 +1,133 @@
+"""Reads the probe's tables once per interval and keeps the rows that everybody sees.
+
+    source ──slots──▶ owners, names ──▶ flows ──▶ operations ──▶ rows ──▶ Snapshot
+           ──events─▶ DNS answers ──────┘            ▲
+           ──pending queries ────────────────────────┘
+
+Work per tick is per slot that changed, never per request.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kindling.config import Settings
+from kindling.model.snapshot import Snapshot
+from kindling.table.clock import Moment
+from kindling.table.events import Events
+from kindling.table.flows import FlowTable
+from kindling.table.losses import Losses
+from kindling.table.names import Names
+from kindling.table.ops import OpTable
+from kindling.table.owners import Identify, Nobody, Owners
+from kindling.table.parents import Parents
+from kindling.table.queries import Queries
+from kindling.table.recycle import Recycler
+from kindling.table.resolved import ResolvedNames
+
+if TYPE_CHECKING:
+    from kindling.capture.source import Source
+
+
+class Collector:
+    """Owns the rows of one source. Not safe for several threads.
+
+    `clock` gives unix seconds; for a capture file, those of the packets.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        settings: Settings | None = None,
+        identify: Identify | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        settings = settings or Settings()
+        limits = settings.limits
+        self._source = source
+        self._clock = clock
+        self._since = clock()
+        self._moment = Moment(source.now(), self._since)
+        self._ticks = 0
+        self._tick_seconds = 0.0
+        self._losses = Losses()
+        lose = self._losses.lose
+        self._resolved = ResolvedNames(limits.dns_names)
+        self._owners = Owners(source.slots("owner"), identify or Nobody(), limits.owners)
+        self._names = Names(source.slots("name"))
+        self._parents = Parents(self._owners)
+        self._flows = FlowTable(
+            source.slots("flow"),
+            self._owners,
+            self._names,
+            self._parents,
+            self._resolved,
+            limits.flow_rows,
+            lose,
+        )
+        self._ops = OpTable(source.slots("op"), self._owners, self._names, self._parents, limits.op_rows, lose)
+        self._events = Events(source.dtype, self._owners, self._names, self._flows, self._resolved, limits, lose)
+        self._queries = Queries(source, self._ops, settings.query_timeout)
+        self._recycler = Recycler(source, settings.recycling, self._owners, self._names, self._flows, self._ops)
+
+    def tick(self, *, final: bool = False) -> None:
+        """One reading. `final`: the source has ended; take everything, wait for nothing."""
+        begun = time.thread_time()
+        self._moment = moment = Moment(self._source.now(), self._clock())
+        now = moment.unix
+        self._losses.begin_tick(now, self._source.lost())
+        self._names.begin_tick(now)
+        self._owners.load(now)
+        others = self._events.learn(self._source.events(), moment)
+        self._flows.bind(now, final=final)
+        self._ops.bind(now, final=final)
+        self._ops.name_late(now)
+        self._flows.update(now, everything=final)
+        self._ops.update(now, everything=final)
+        self._events.record(others, moment)
+        self._queries.expire(moment, final=final)
+        if not final:
+            self._recycler.recycle(now)
+            self._source.refill()
+        self._ticks += 1
+        self._tick_seconds += time.thread_time() - begun
+
+    def snapshot(self) -> Snapshot:
+        """All rows as they are now: the collector's own, to be read before the next tick."""
+        return Snapshot(
+            time=self._moment.unix,
+            since=self._since,
+            flows=self._flows.visible(),
+            ops=self._ops.visible(),
+            requests=self._events.requests,
+            failures=self._events.failures,
+            answers=self._events.answers,
+            lost=self._losses.counts(),
+            lost_since=dict(self._losses.since),
+            stats=self.stats(),
+        )
+
+    def stats(self) -> dict[str, float]:
+        """Gauges and totals of the collector itself."""
+        stats: dict[str, float] = {
+            "ticks": self._ticks,
+            "tick_seconds": self._tick_seconds,
+            "events": self._events.seen,
+            "unanswered": self._queries.unanswered,
+            "flow_rows": len(self._flows.rows),
+            "op_rows": len(self._ops.rows),
+            "dns_names": len(self._resolved),
+        }
+        occupancies = {
+            "owner": self._owners.occupancy,
+            "flow": self._flows.counters.occupancy,
+            "op": self._ops.counters.occupancy,
+            "name": self._names.occupancy,
+        }
+        for table, occupancy in occupancies.items():
+            stats[f"{table}_slots"] = occupancy.size - 1
+            stats[f"{table}_slots_used"] = occupancy.used
+            stats[f"{table}_slots_recycled"] = self._recycler.given_back[table]
+        return stats

@@ -1,0 +1,132 @@
+"""Who is behind the id of an owner."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from kindling.model.codes import INFERRED_OWNER
+from kindling.model.workload import UNKNOWN, Workload
+from kindling.table.occupancy import Occupancy
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Identify(Protocol):
+    """What `kindling.identity` knows and a capture file does not."""
+
+    def opened(self, *, cgroup: int, netns: int, comm: bytes, tgid: int, uid: int) -> Workload:
+        """The workload of a process that opened a socket. Asked once per owner, at once."""
+        ...
+
+    def adopted(self, owner: int) -> Workload | None:
+        """The workload behind an id that was given to a socket older than the agent."""
+        ...
+
+
+class Nobody:
+    """For capture files: packets do not tell who sent them."""
+
+    def opened(self, *, cgroup: int, netns: int, comm: bytes, tgid: int, uid: int) -> Workload:
+        del cgroup, netns, comm, tgid, uid
+        return UNKNOWN
+
+    def adopted(self, owner: int) -> Workload | None:
+        del owner
+        return None
+
+
+@dataclass(slots=True)
+class _Owner:
+    workload: Workload
+    slot: int
+    since: float
+    users: int = 0
+    """Parents (flows, endpoints) that belong to it."""
+
+
+class Owners:
+    """Workloads by id of owner; asks `identify` once for each."""
+
+    def __init__(self, slots: NDArray[np.void], identify: Identify, limit: int) -> None:
+        self.occupancy = Occupancy(slots)
+        self._slots = slots
+        self._added: NDArray[np.uint32] = slots["ops_added"]
+        self._removed: NDArray[np.uint32] = slots["ops_removed"]
+        self._identify = identify
+        self._limit = limit
+        self._by_id: dict[int, _Owner] = {}
+        self._remembered: OrderedDict[int, Workload] = OrderedDict()
+
+    def load(self, now: float) -> None:
+        """Asks for who is new, while the process may still be there to tell."""
+        for slot in self.occupancy.arrivals():
+            row = self._slots[slot]
+            key = row["key"]
+            owner = self.occupancy.id_of(slot)
+            self.occupancy.bind(slot)
+            workload = self._remembered.pop(owner, None) or self._identify.opened(
+                cgroup=int(key["cgroup"]),
+                netns=int(key["netns"]),
+                comm=key["comm"].tobytes().partition(b"\0")[0],
+                tgid=int(row["tgid"]),
+                uid=int(row["uid"]),
+            )
+            self._by_id[owner] = _Owner(workload, slot, now)
+
+    def workload(self, owner: int) -> Workload | None:
+        """None while the owner's slot is not there yet."""
+        if owner == 0:
+            return UNKNOWN
+        if owner & INFERRED_OWNER:
+            return self._identify.adopted(owner)
+        known = self._by_id.get(owner)
+        return known.workload if known else self._remembered.get(owner)
+
+    def use(self, owner: int) -> None:
+        known = self._by_id.get(owner)
+        if known:
+            known.users += 1
+
+    def drop(self, owner: int) -> None:
+        known = self._by_id.get(owner)
+        if known and known.users:
+            known.users -= 1
+
+    def ops_removed(self, owner: int, count: int) -> None:
+        """Tells the probe that operations of an owner were given back: its budget allows more.
+
+        Never more than were added: a slot of the same owner that is younger than the operation
+        knows nothing of it.
+        """
+        known = self._by_id.get(owner)
+        if known:
+            removed = int(self._removed[known.slot]) + count
+            self._removed[known.slot] = min(removed, int(self._added[known.slot]))
+
+    def unused(self, before: float, limit: int) -> list[int]:
+        """Slots of owners without flow or operation that are older than a time."""
+        found: list[int] = []
+        for owner in self._by_id.values():
+            if not owner.users and owner.since <= before:
+                found.append(owner.slot)
+                if len(found) == limit:
+                    break
+        return found
+
+    def vacate(self, slots: list[int]) -> None:
+        """After the source has given the slots back; who it was stays known for a while."""
+        for slot in slots:
+            owner = int(self.occupancy.ids[slot])
+            known = self._by_id.pop(owner, None)
+            if known:
+                self._remembered[owner] = known.workload
+        self.occupancy.vacate(slots)
+        while len(self._remembered) > self._limit:
+            self._remembered.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._by_id)

@@ -1,0 +1,64 @@
+"""Under what operations are counted: the flow of a client, the endpoint of a server.
+
+An operation's slot knows only the id of its parent. What the id stands for is learned from the
+flow's slot and kept as long as a slot of either kind refers to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kindling.model.labels import FlowLabels
+    from kindling.table.owners import Owners
+
+
+@dataclass(slots=True)
+class Parent:
+    labels: FlowLabels
+    """Of the first flow that was seen."""
+    owner: int
+    flows: int = 0
+    ops: int = 0
+
+
+class Parents:
+    def __init__(self, owners: Owners) -> None:
+        self._owners = owners
+        self._by_id: dict[int, Parent] = {}
+
+    def get(self, parent: int) -> Parent | None:
+        return self._by_id.get(parent)
+
+    def add_flow(self, parent: int, labels: FlowLabels, owner: int) -> None:
+        known = self._by_id.get(parent)
+        if known is None:
+            known = self._by_id[parent] = Parent(labels, owner)
+            self._owners.use(owner)
+        known.flows += 1
+
+    def drop_flow(self, parent: int) -> None:
+        known = self._by_id.get(parent)
+        if known:
+            known.flows -= 1
+            self._forget(parent, known)
+
+    def add_op(self, parent: int) -> None:
+        known = self._by_id.get(parent)
+        if known:
+            known.ops += 1
+
+    def drop_op(self, parent: int) -> None:
+        known = self._by_id.get(parent)
+        if known and known.ops:
+            known.ops -= 1
+            self._forget(parent, known)
+
+    def _forget(self, parent: int, known: Parent) -> None:
+        if not known.flows and not known.ops:
+            del self._by_id[parent]
+            self._owners.drop(known.owner)
+
+    def __len__(self) -> int:
+        return len(self._by_id)

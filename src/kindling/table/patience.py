@@ -1,0 +1,31 @@
+"""Slots that refer to something that is not in shared memory yet.
+
+The probe enters owner, name, flow and operation one after the other; a reading may fall between.
+Such a slot waits, unread, for a few readings: nothing is lost, its counters only grow.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_READINGS: Final = 3
+
+
+class Patience:
+    def __init__(self) -> None:
+        self._waited: dict[int, int] = {}
+
+    def wait(self, slot: int) -> bool:
+        """Whether to wait for one more reading."""
+        waited = self._waited.get(slot, 0)
+        if waited >= _READINGS:
+            del self._waited[slot]
+            return False
+        self._waited[slot] = waited + 1
+        return True
+
+    def found(self, slot: int) -> None:
+        self._waited.pop(slot, None)
+
+    def __len__(self) -> int:
+        return len(self._waited)
