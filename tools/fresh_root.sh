@@ -6,7 +6,7 @@
 #   SUITE=trixie tools/fresh_root.sh setup  only that
 #   KEEP=/var/tmp/root tools/fresh_root.sh  the root stays there, and is used again the next time
 #
-# Needs root and debootstrap. Mounts live in a namespace of their own and end with it; so does every process.
+# Needs root and debootstrap. Mounts live in a namespace of their own and end with it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -56,5 +56,5 @@ cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.cr
 rm -rf "$root/kindling"
 git clone --quiet --no-hardlinks . "$root/kindling"
 env -u PIP_FIND_LINKS -u PYTHONPATH PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
-	unshare --mount --pid --fork --kill-child --propagation private "$0" --inside "$root" "${targets[@]}"
+	unshare --mount --fork --kill-child --propagation private "$0" --inside "$root" "${targets[@]}"
 printf '\nfresh_root: %s: all of %s passed\n' "$suite" "${targets[*]}"
