@@ -7,7 +7,7 @@ labels come out the same (two HTTP methods under one path) are added up: a serie
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import kindling
@@ -18,7 +18,7 @@ from kindling.export.horizon import Horizon
 from kindling.export.peers import Endpoints, side
 from kindling.export.text import escape, labels, number, present_labels
 from kindling.export.trace import TraceSeries
-from kindling.model import LOST_NAMES, FlowRow, OpRow, Snapshot
+from kindling.model import LOST_NAMES, FlowRow, OpRow, RequestEvent, Snapshot
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -53,15 +53,15 @@ class Exporter:
         self.trace = TraceSeries(self.node)
         self._self_use = self_use
 
-    def observe(self, snapshot: Snapshot) -> None:
-        """Take what would be gone at the next scrape: to be called after every tick."""
-        if snapshot.requests:
-            self.trace.update(snapshot.requests, self.endpoints, snapshot.time)
+    def observe(self, requests: Sequence[RequestEvent]) -> None:
+        """Take what may have left the list of recent requests at the next scrape: to be called after every tick."""
+        self.trace.update(requests, self.endpoints)
 
     def render(self, snapshot: Snapshot) -> list[bytes]:
         """The whole of /metrics, in pieces: text of one piece at a time is in memory twice."""
         self._learn(snapshot)
-        self.observe(snapshot)
+        self.observe(snapshot.requests)
+        self.trace.forget(snapshot.time)
         sections: tuple[Callable[[Lines], None], ...] = (
             lambda parts: self._ops(parts, snapshot.ops),
             lambda parts: self._durations(parts, snapshot.ops),
@@ -268,17 +268,14 @@ class Exporter:
         lost = {**dict.fromkeys(LOST_NAMES, 0), **snapshot.lost}
         _family(parts, f.LOST, ((f'cause="{escape(cause)}"', n) for cause, n in lost.items()))
         stats = snapshot.stats
-        _family(parts, f.DROPS, _by_label(stats, "drops.", "reason"))
+        _family(parts, f.DROPS, _drops(stats))
         _family(parts, f.BUILD_INFO, ((f'version="{escape(kindling.__version__)}"', 1),))
         _family(parts, f.SINCE, (("", snapshot.since),))
         _family(parts, f.TICKS, _plain(stats, "ticks"))
-        _family(parts, f.TICK_SECONDS, _plain(stats, "tick_seconds_total"))
-        for family, prefix in (
-            (f.SLOTS_USED, "slots_used."),
-            (f.SLOTS_CAPACITY, "slots_capacity."),
-            (f.SLOTS_RECYCLED, "slots_recycled."),
-        ):
-            _family(parts, family, _by_label(stats, prefix, "table"))
+        _family(parts, f.TICK_SECONDS, _plain(stats, "tick_seconds"))
+        _family(parts, f.SLOTS_USED, _by_table(stats, "_slots_used"))
+        _family(parts, f.SLOTS_CAPACITY, _by_table(stats, "_slots"))
+        _family(parts, f.SLOTS_RECYCLED, _by_table(stats, "_slots_recycled"))
         rows = {"flow": len(snapshot.flows), "op": len(snapshot.ops), "trace": len(self.trace)}
         _family(parts, f.ROWS, ((f'table="{name}"', n) for name, n in rows.items()))
         _family(parts, f.TRACE_EVICTED, (("", self.trace.evicted),))
@@ -387,10 +384,18 @@ def _plain(stats: Mapping[str, float], key: str) -> Iterator[tuple[str, float]]:
         yield "", stats[key]
 
 
-def _by_label(stats: Mapping[str, float], prefix: str, label: str) -> Iterator[tuple[str, float]]:
+def _by_table(stats: Mapping[str, float], suffix: str) -> Iterator[tuple[str, float]]:
+    """`flow_slots_used` and its like."""
     for key, value in stats.items():
-        if key.startswith(prefix):
-            yield f'{label}="{escape(key[len(prefix):])}"', value
+        if key.endswith(suffix):
+            yield f'table="{key.removesuffix(suffix)}"', value
+
+
+def _drops(stats: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """`drops.NO_SOCKET` and its like."""
+    for key, value in stats.items():
+        if key.startswith("drops."):
+            yield f'reason="{escape(key.removeprefix("drops."))}"', value
 
 
 def _prefixed(prefix: str, values: Mapping[str, str]) -> dict[str, str]:

@@ -31,6 +31,8 @@ class Column:
     align: Align = "left"
     flexible: bool = False
     """May be cut short on a narrow terminal."""
+    rank: int = 0
+    """On a terminal that is narrower still, the columns of the highest rank go first; 0 stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ def _as(key: str, show: Callable[[Any], str]) -> Callable[[Record], str]:
     return lambda r: show(r[key])
 
 
-def number(key: str, title: str, show: Callable[[Any], str] = fmt.count) -> Column:
-    return Column(key, title, _as(key, show), "right")
+def number(key: str, title: str, show: Callable[[Any], str] = fmt.count, rank: int = 0) -> Column:
+    return Column(key, title, _as(key, show), "right", rank=rank)
 
 
 def _who(r: Record) -> str:
@@ -144,7 +146,10 @@ def _role(r: Record) -> str:
 
 WORKLOAD: Final = Column("workload", "WORKLOAD", _who, flexible=True)
 PEER: Final = Column("name", "PEER", _peer, flexible=True)
-LAST: Final = Column("last_seen", "LAST", _ago)
+PROCESS: Final = Column("pid", "PROCESS", _process, flexible=True, rank=3)
+ROLE: Final = Column("role", "ROLE", _role, rank=2)
+PROTOCOL: Final = Column("protocol", "PROTOCOL", _protocol, rank=2)
+LAST: Final = Column("last_seen", "LAST", _ago, rank=6)
 
 
 # --- rows -------------------------------------------------------------------------------------
@@ -211,17 +216,17 @@ FLOWS: Final = Table(
     title="Connections: who talks to whom",
     columns=(
         WORKLOAD,
-        Column("pid", "PROCESS", _process, flexible=True),
-        Column("role", "ROLE", _role),
+        PROCESS,
+        ROLE,
         PEER,
-        Column("protocol", "PROTOCOL", _protocol),
+        PROTOCOL,
         number("opened", "CONNS"),
         number("active", "OPEN"),
         Column("failures", "FAILED", _failures, "right"),
         number("bytes_out", "SENT", fmt.size),
         number("bytes_in", "RECEIVED", fmt.size),
-        number("srtt_us", "RTT", fmt.microseconds),
-        number("retransmits", "RETRANS"),
+        number("srtt_us", "RTT", fmt.microseconds, rank=4),
+        number("retransmits", "RETRANS", rank=5),
         LAST,
     ),
     sort="last_seen",
@@ -256,16 +261,16 @@ REQUESTS: Final = Table(
     title="Requests: what is asked, and how it is answered",
     columns=(
         WORKLOAD,
-        Column("role", "ROLE", _role),
+        ROLE,
         PEER,
-        Column("protocol", "PROTOCOL", _protocol),
+        PROTOCOL,
         Column("operation", "OPERATION", _text("operation"), flexible=True),
         Column("status", "STATUS", _status),
         number("count", "COUNT"),
-        number("slow", "SLOW"),
-        number("mean_ns", "MEAN", fmt.duration),
+        number("slow", "SLOW", rank=3),
+        number("mean_ns", "MEAN", fmt.duration, rank=5),
         number("p50_ns", "P50", fmt.duration),
-        number("p99_ns", "P99", fmt.duration),
+        number("p99_ns", "P99", fmt.duration, rank=4),
         LAST,
     ),
     sort="count",
@@ -298,14 +303,14 @@ DNS: Final = Table(
     title="DNS: which names are asked for, and what comes back",
     columns=(
         WORKLOAD,
-        Column("role", "ROLE", _role),
+        ROLE,
         Column("server", "SERVER", lambda r: r["server"] or ":" + str(r["port"]), flexible=True),
         Column("type", "TYPE", _text("type")),
         Column("question", "NAME", _text("question"), flexible=True),
         Column("outcome", "OUTCOME", _text("outcome")),
         number("count", "COUNT"),
         number("p50_ns", "P50", fmt.duration),
-        number("p99_ns", "P99", fmt.duration),
+        number("p99_ns", "P99", fmt.duration, rank=4),
         Column("answers", "ANSWER", _answers, flexible=True),
         LAST,
     ),
@@ -322,12 +327,12 @@ EXTERNAL: Final = Table(
     title="Destinations outside this host",
     columns=(
         Column("destination", "DESTINATION", _text("destination"), flexible=True),
-        Column("evidence", "KNOWN BY", _text("evidence")),
-        Column("addresses", "ADDRESS", _addresses, flexible=True),
+        Column("evidence", "KNOWN BY", _text("evidence"), rank=5),
+        Column("addresses", "ADDRESS", _addresses, flexible=True, rank=4),
         Column("port", "PORT", _text("port"), "right"),
-        Column("protocol", "PROTOCOL", _protocol),
+        PROTOCOL,
         WORKLOAD,
-        Column("pid", "PROCESS", _process, flexible=True),
+        PROCESS,
         number("connections", "CONNS"),
         number("active", "OPEN"),
         Column("failures", "FAILED", _failures, "right"),

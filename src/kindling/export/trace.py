@@ -6,7 +6,8 @@ Unlike a gauge that is emptied when it is read, this one shows the same to every
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Final
 
 from kindling.export.families import TRACE_LABELS
@@ -37,7 +38,7 @@ def _status(nanoseconds: int, warning_ms: int, abnormal_ms: int) -> str:
 
 
 class TraceSeries:
-    """Label text -> (duration, time), oldest first; at most MAX_SERIES and MAX_AGE_SECONDS old."""
+    """Label text -> (duration, time), least lately seen first."""
 
     def __init__(
         self, node: str, *, max_series: int = MAX_SERIES, max_age: float = MAX_AGE_SECONDS
@@ -52,21 +53,22 @@ class TraceSeries:
     def __len__(self) -> int:
         return len(self._series)
 
-    def update(self, recent: Iterable[RequestEvent], endpoints: Endpoints, now: float) -> None:
-        """Take what is new among the `recent` requests (newest last) and forget what is old."""
-        fresh: list[RequestEvent] = []
-        for event in reversed(list(recent)):
-            if event is self._last:
-                break
-            fresh.append(event)
+    def update(self, recent: Sequence[RequestEvent], endpoints: Endpoints) -> None:
+        """Take what is new among the `recent` requests (newest last)."""
+        if not recent or recent[-1] is self._last:
+            return
+        fresh = list(takewhile(lambda event: event is not self._last, reversed(recent)))
+        self._last = recent[-1]
         for event in reversed(fresh):
             text = labels(TRACE_LABELS, trace_labels(event, self._node, endpoints))
             self._series[text] = (event.duration_ns, event.time)
             self._series.move_to_end(text)
-            self._last = event
         while len(self._series) > self._max_series:
             self._series.popitem(last=False)
             self.evicted += 1
+
+    def forget(self, now: float) -> None:
+        """Give up what is too old."""
         while self._series and now - next(iter(self._series.values()))[1] > self._max_age:
             self._series.popitem(last=False)
 

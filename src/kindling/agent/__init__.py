@@ -1,0 +1,1 @@
+"""The agent: attach, read the tables every second, serve what they hold, detach."""

@@ -1,0 +1,48 @@
+"""The socket on which the agent answers, bound before anything else: a port in use is known at once."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from kindling.errors import KindlingError, PrivilegeError, SettingError
+from kindling.export.format import endpoint
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """A listening TCP socket; `host` is a name or an address without brackets."""
+    where = endpoint(host, port)
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise SettingError(f"Cannot listen on {where}: {error.strerror or error}.") from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise _explain(error, where) from None
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{endpoint(host, port)}"
+
+
+def _explain(error: OSError, where: str) -> KindlingError:
+    if error.errno == errno.EADDRINUSE:
+        return SettingError(
+            f"Cannot listen on {where}: the port is in use.",
+            hint="Is an agent running already? Otherwise choose another with --listen HOST:PORT.",
+        )
+    if error.errno == errno.EACCES:
+        return PrivilegeError(f"Cannot listen on {where}: not permitted.")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return SettingError(f"Cannot listen on {where}: this host has no such address.")
+    return SettingError(f"Cannot listen on {where}: {error.strerror}.")

@@ -1,0 +1,104 @@
+"""The running agent: its clock, and what the HTTP face sees of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import kindling
+from kindling.config import Settings
+from kindling.export.agent_stats import read_self
+from kindling.export.horizon import Horizon
+from kindling.export.prometheus import Exporter
+from kindling.model import Snapshot
+
+#: Seconds after which the host's own addresses are read again.
+ADDRESSES_EVERY_SECONDS: Final = 60.0
+
+
+class Tables(Protocol):
+    """What turns the probe's tables into rows (`kindling.table`)."""
+
+    def tick(self) -> object: ...
+
+    def snapshot(self) -> Snapshot: ...
+
+
+class Watch:
+    """Reads the tables in time and answers for them. All in one thread: a reader never meets a half-done tick."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        settings: Settings,
+        *,
+        own_addresses: Callable[[], set[str]] = set,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.horizon = Horizon(own_addresses())
+        self.exporter = Exporter(horizon=self.horizon)
+        self._tables = tables
+        self._settings = settings
+        self._own_addresses = own_addresses
+        self._clock = clock
+        self._ticked = clock()
+        self._addresses_read = self._ticked
+        self._tick_last = 0.0
+        self._requests = tables.snapshot().requests
+
+    def tick(self) -> None:
+        """Read the tables once."""
+        start = self._clock()
+        self._tables.tick()
+        self.exporter.observe(self._requests)
+        if start - self._addresses_read >= ADDRESSES_EVERY_SECONDS:
+            self._addresses_read = start
+            self.horizon.learn(self._own_addresses())
+        self._ticked = self._clock()
+        self._tick_last = self._ticked - start
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Tick until told to stop; then once more, so that nothing counted stays unread."""
+        interval = self._settings.interval
+        stopped = asyncio.ensure_future(stop.wait())
+        due = self._clock() + interval
+        try:
+            while not stopped.done():
+                await asyncio.wait((stopped,), timeout=max(0.0, due - self._clock()))
+                if stopped.done():
+                    break
+                self.tick()
+                due = max(due + interval, self._clock())  # missed ticks are not made up for
+        finally:
+            stopped.cancel()
+        self.tick()
+
+    # --- what the HTTP face sees (kindling.api.View) ---------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        return self._tables.snapshot()
+
+    def healthy(self) -> bool:
+        return self._clock() - self._ticked < 5 * self._settings.interval + 5
+
+    def status(self) -> dict[str, Any]:
+        snapshot = self.snapshot()
+        use = read_self()
+        return {
+            "version": kindling.__version__,
+            "node": self.exporter.node,
+            "pid": os.getpid(),
+            "interval_seconds": self._settings.interval,
+            "last_tick_seconds": self._tick_last,
+            "started": use.started,
+            "cpu_user_seconds": use.user_seconds,
+            "cpu_system_seconds": use.system_seconds,
+            "resident_bytes": use.resident_bytes,
+            "flows": len(snapshot.flows),
+            "operations": len(snapshot.ops),
+            "stats": dict(snapshot.stats),
+        }
+

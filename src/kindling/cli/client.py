@@ -1,0 +1,52 @@
+"""Asking a running agent."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from kindling.config import DEFAULT_LISTEN
+from kindling.errors import InputError, SettingError, UnreachableError
+
+DEFAULT_URL = f"http://{DEFAULT_LISTEN}"
+TIMEOUT_SECONDS = 10
+
+
+def fetch(url: str, path: str, parameters: dict[str, str | int] | None = None) -> dict[str, Any]:
+    """JSON of an agent. The environment's proxies are not asked: agents are near."""
+    parts = urlsplit(url)
+    kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}.get(parts.scheme)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if kind is None or not host:
+        raise SettingError(f"{url!r} is not the address of an agent.", hint=f"Write it like {DEFAULT_URL}.")
+    target = f"{parts.path.rstrip('/')}{path}"
+    if parameters:
+        target += f"?{urlencode(parameters)}"
+    connection = kind(host, port, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", target)
+        response = connection.getresponse()
+        body = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UnreachableError(url, reason.lower()) from None
+    finally:
+        connection.close()
+    return _decode(url, response.status, body)
+
+
+def _decode(url: str, status: int, body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise UnreachableError(url, f"what answers there is no Kindling agent: HTTP status {status}")
+    if status != http.client.OK:
+        raise InputError(str(answer.get("error", f"The agent answered with HTTP status {status}.")))
+    return answer

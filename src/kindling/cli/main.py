@@ -1,0 +1,102 @@
+"""Entry point: finds the command, and turns errors into messages and exit codes. Nothing else does."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+import kindling
+from kindling.errors import KindlingError, VerifierError
+
+#: Each with what `kindling --help` says of it.
+COMMANDS: Final = {
+    "agent": "Watch this host; serve metrics, JSON and a page (needs root).",
+    "external": "Destinations outside this host: name, process, connections, bytes.",
+    "flows": "Every connection: who talks to whom, how often, how well.",
+    "requests": "HTTP and DNS requests: operation, status, latency.",
+    "dns": "Names asked for, with outcome and answer.",
+    "top": "All that, live.",
+    "replay": "The same tables of a capture file (needs no privilege).",
+    "check": "What this kernel allows, and what is missed without it.",
+}
+
+INTERRUPTED: Final = 130
+
+_HELP: Final = """\
+Shows who on this host talks to whom, and to which hosts outside it.
+
+Start the agent once, then ask it:
+
+\b
+  kindling agent &
+  kindling external
+  kindling top
+
+Metrics for Prometheus are on http://127.0.0.1:9500/metrics. Exit codes: 0 done, 1 failed, 2 bad
+input, 3 not permitted, 4 the kernel lacks something, 5 no agent answers.
+"""
+
+
+class Commands(click.Group):
+    """Imports a command when it is called: none pays for another's modules."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"kindling.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101 -- for the type checker
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(kindling.__version__, prog_name="kindling")
+def cli() -> None:
+    pass
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code."""
+    try:
+        result = cli.main(arguments, prog_name="kindling", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except KindlingError as error:
+        return _complain(error)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader has seen enough (`kindling flows | head`); keep the interpreter from complaining at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _complain(error: KindlingError) -> int:
+    click.echo(f"kindling: {error.message}", err=True)
+    if isinstance(error, VerifierError) and error.log:
+        tail = "\n".join(f"  {line}" for line in error.log.strip().splitlines()[-12:])
+        click.echo(tail, err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
+    return error.exit_code
+
+
+def main() -> None:
+    sys.exit(run())
