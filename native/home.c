@@ -8,6 +8,8 @@
 #define GOLDEN 0x9e3779b97f4a7c15ull
 
 struct native_now native_now;
+/* To the probe: const volatile struct config. */
+_Alignas(16) uint8_t config[NATIVE_CONFIG_BYTES];
 static struct native_map *maps; /* that hold memory */
 static uint32_t storages;
 
@@ -67,6 +69,11 @@ void native_reset(void)
 		drop(map);
 	}
 	memset(&native_now, 0, sizeof(native_now));
+}
+
+void native_configure(const void *bytes, size_t len)
+{
+	memcpy(config, bytes, len);
 }
 
 /* --- hash maps -------------------------------------------------------------------------------- */
@@ -151,6 +158,14 @@ static long hash_update(struct native_map *map, uint64_t key, const void *value,
 	}
 	memcpy(value_at(map, entry), value, map->value_size);
 	return 0;
+}
+
+void *native_entry(const struct native_map *map, uint32_t entry, uint64_t *key)
+{
+	if (!map->values || entry >= map->used)
+		return NULL;
+	*key = map->keys[entry];
+	return map->index[place_of(map, *key)] == entry + 1 ? value_at(map, entry) : NULL;
 }
 
 /* --- maps ------------------------------------------------------------------------------------- */

@@ -57,6 +57,7 @@ struct native_map {
 	_Static_assert(sizeof(V) == sizeof(uint32_t), "queues hold slot numbers");                 \
 	NATIVE_MAP(name, NATIVE_QUEUE, sizeof(V), N)
 #define SOCKET_STORAGE(name, V, FLAGS) NATIVE_MAP(name, NATIVE_STORAGE, sizeof(V), 0)
+#define PROGRAM_ARRAY(name, N) NATIVE_MAP(name, NATIVE_ARRAY, 4, N) /* no program calls itself here */
 #define RING_MAP(name, BYTES) NATIVE_MAP(name, NATIVE_RING, 0, BYTES)
 
 void *bpf_map_lookup_elem(void *map, const void *key);
@@ -67,6 +68,12 @@ long bpf_map_pop_elem(void *map, void *value);
 void *bpf_ringbuf_reserve(void *ring, __u64 size, __u64 flags);
 void bpf_ringbuf_submit(void *data, __u64 flags);
 void bpf_ringbuf_discard(void *data, __u64 flags);
+
+/* --- configuration ---------------------------------------------------------------------------- */
+
+/* The probe declares a constant `config`, which the loader of programs sets. Here home.c holds its bytes. */
+#define NATIVE_CONFIG_BYTES 256
+void native_configure(const void *bytes, size_t len);
 
 /* --- sockets and packets -------------------------------------------------------------------- */
 
@@ -166,6 +173,14 @@ static inline long bpf_sock_ops_cb_flags_set(struct bpf_sock_ops *ctx, int flags
 #define ntohl(x) __builtin_bswap32(x)
 #define htonl(x) __builtin_bswap32(x)
 
+static inline __u64 word_at(const void *at)
+{
+	__u64 word;
+
+	__builtin_memcpy(&word, at, sizeof(word));
+	return word;
+}
+
 #define atomic_add(ptr, value) ((void)(*(ptr) += (value)))
 #define opaque(x) ((void)(x))
 
@@ -173,6 +188,8 @@ static inline long bpf_sock_ops_cb_flags_set(struct bpf_sock_ops *ctx, int flags
 
 void native_reset(void); /* frees every map */
 bool native_map_ready(struct native_map *map);
+/* Entry number `entry` (below map->used) of a hash map and its key; NULL: deleted. */
+void *native_entry(const struct native_map *map, uint32_t entry, uint64_t *key);
 /* The oldest event of a ring, or 0; it is gone with the next call that touches the ring. */
 uint32_t native_ring_next(struct native_map *ring, const void **event);
 

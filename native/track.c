@@ -21,8 +21,10 @@ enum list { LIST_OPENING, LIST_UDP, LIST_DEAD, LIST_OPEN, LISTS };
 struct side {
 	struct native_sock sock;
 	bool exists; /* the engine knows the socket */
+	bool open;   /* and that its handshake is done */
 	bool fin;
 	uint32_t fin_end;  /* sequence number after the FIN */
+	uint32_t start;    /* of the first byte of payload */
 	uint32_t next;     /* sequence number after the highest byte sent */
 	uint32_t timed;    /* sequence number after the segment whose acknowledgement is awaited */
 	uint64_t timed_ns; /* when it was sent, 0: none */
@@ -37,6 +39,7 @@ struct pair {
 	uint32_t address[2][4];
 	uint16_t port[2];
 	uint32_t isn; /* of the client */
+	uint64_t begun_ns;
 	uint64_t last_ns;
 	struct side side[2];
 };
@@ -126,7 +129,7 @@ static void drop_side(struct side *s)
 		engine_over(&s->sock);
 	}
 	native_sock_free(&s->sock);
-	s->exists = false;
+	s->exists = s->open = false;
 }
 
 static void forget(struct pair *p)
@@ -192,7 +195,7 @@ static void begin(struct pair *p, bool v4)
 		p->side[side].sock.tcp.rtt_min = NOT_MEASURED;
 		describe(p, side, v4);
 	}
-	counts.conversations++;
+	p->begun_ns = native_now.ns;
 }
 
 static struct pair *create(const struct ip_packet *ip, uint32_t bucket, enum list list)
@@ -251,10 +254,15 @@ static void segment_both(struct pair *p, int from, const struct ip_packet *ip)
 
 static void established(struct pair *p, int side)
 {
+	struct track_start start = {p->side[side].start, p->side[!side].start};
+
+	if (p->side[side].open)
+		return;
 	make_socket(p, side, false);
 	enter(p, side);
+	p->side[side].open = true;
 	p->side[side].sock.sk.state = BPF_TCP_ESTABLISHED;
-	engine_established(&p->side[side].sock);
+	engine_established(&p->side[side].sock, side != p->client, &start);
 }
 
 static void die(struct pair *p)
@@ -335,6 +343,7 @@ static int guess_client(const struct pair *p, int from, const struct ip_packet *
 
 static void joined_midway(struct pair *p, int from, const struct ip_packet *ip)
 {
+	counts.conversations++;
 	p->client = (uint8_t)guess_client(p, from, ip);
 	make_socket(p, p->client, true);
 	make_socket(p, !p->client, true);
@@ -349,8 +358,10 @@ static void syn(struct pair *p, int from, const struct ip_packet *ip)
 		if (p->list == LIST_OPENING && p->side[p->client].exists)
 			engine_timeout(&p->side[p->client].sock);
 		begin(p, ip->version == 4);
+		counts.conversations++;
 		p->client = (uint8_t)from;
 		p->isn = ip->seq;
+		p->side[from].start = ip->seq + 1;
 		p->side[from].sock.sk.state = BPF_TCP_SYN_SENT;
 		make_socket(p, from, false);
 		engine_connecting(&p->side[from].sock);
@@ -363,15 +374,19 @@ static void syn_ack(struct pair *p, int from, const struct ip_packet *ip)
 {
 	if (p->list != LIST_OPENING || from == p->client)
 		return; /* sent again */
+	p->side[from].start = ip->seq + 1;
+	p->side[!from].start = ip->ack;
 	segment(p, p->client, ip, TRACK_INGRESS);
 	established(p, p->client);
 }
 
 /* Anything but SYN, SYN-ACK and RST while the handshake is under way: the server has the last part. */
-static void handshake_done(struct pair *p)
+static void handshake_done(struct pair *p, int from, const struct ip_packet *ip)
 {
-	if (!p->side[p->client].exists)
-		return;
+	if (!p->side[p->client].open && from == p->client)
+		p->side[!p->client].start = ip->ack;
+	else if (!p->side[p->client].open)
+		p->side[!p->client].start = ip->seq;
 	established(p, p->client);
 	established(p, !p->client);
 	move(p, LIST_OPEN);
@@ -419,7 +434,7 @@ static void tcp_packet(struct pair *p, int from, const struct ip_packet *ip)
 		reset(p, from, ip);
 	} else {
 		if (p->list == LIST_OPENING)
-			handshake_done(p);
+			handshake_done(p, from, ip);
 		segment_both(p, from, ip);
 		fin_or_ack(p, from, ip);
 	}
@@ -442,6 +457,7 @@ static struct pair *tcp_first(const struct ip_packet *ip, uint32_t bucket)
 	if (!(ip->flags & FLAG_SYN))
 		joined_midway(p, 0, ip);
 	else if (ip->flags & FLAG_ACK) { /* the SYN was not captured */
+		counts.conversations++;
 		p->client = 1;
 		make_socket(p, 1, false);
 	}
@@ -456,6 +472,8 @@ static struct pair *udp_first(const struct ip_packet *ip, uint32_t bucket)
 
 	if (!p)
 		return NULL;
+	counts.conversations++;
+	p->client = ip->source_port <= LAST_WELL_KNOWN && ip->target_port > LAST_WELL_KNOWN;
 	make_socket(p, 0, false);
 	make_socket(p, 1, false);
 	return p;
@@ -507,10 +525,23 @@ void track_packet(const struct ip_packet *ip)
 		segment_both(p, from, ip);
 }
 
+/* The capture ends: a connection that waits for longer than a first answer takes did not come to be. */
+static void give_up_unanswered(void)
+{
+	struct pair *p = lists[LIST_OPENING].oldest;
+
+	while (p) {
+		struct pair *newer = p->newer;
+
+		if (native_now.ns - p->begun_ns > GIVE_UP_NS)
+			give_up(p);
+		p = newer;
+	}
+}
+
 void track_finish(void)
 {
-	while (expired(LIST_OPENING, GIVE_UP_NS))
-		give_up(lists[LIST_OPENING].oldest);
+	give_up_unanswered();
 	for (int list = 0; list < LISTS; list++) {
 		for (struct pair *p = lists[list].oldest; p; p = p->newer) {
 			for (int side = 0; side < 2; side++) {

@@ -25,10 +25,15 @@ struct track_counts {
 
 enum track_direction { TRACK_INGRESS = 0, TRACK_EGRESS = 1 };
 
+/* Where a handshake left the sequence numbers: of the next byte sent and received. */
+struct track_start {
+	uint32_t sent, received;
+};
+
 /* inferred: the start was not captured, the role was found out from what came. */
 void engine_socket(struct native_sock *sock, bool server, bool inferred);
 void engine_connecting(struct native_sock *sock);
-void engine_established(struct native_sock *sock);
+void engine_established(struct native_sock *sock, bool server, const struct track_start *start);
 /* The end of a socket, whatever it had come to. */
 void engine_over(struct native_sock *sock);
 /* The end of a handshake without an answer. */

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The probe at home in user space: what the hooks of bpf/kindling.bpf.c do with the kernel's sockets, done
+ * with the tracker's. This file alone includes the probe's sources.
+ */
+#include "kindling_native.h"
+#include "../bpf/hooks.h"
+#include "track.h"
+
+#include <string.h>
+
+#define MAX_RUNS 4096 /* of one packet; each reads at least one unit */
+
+static struct capture *capture;
+static struct kn_counts counts;
+
+_Static_assert(sizeof(struct config) <= NATIVE_CONFIG_BYTES, "room in home.c");
+
+/* --- what the tracker tells ------------------------------------------------------------------- */
+
+static __u64 now_ns(void)
+{
+	return bpf_ktime_get_ns();
+}
+
+/* A context of the kernel's for a socket operation. */
+static void sock_ops(struct native_sock *sock, __u32 op, const struct track_start *start)
+{
+	struct bpf_sock_ops ops = {
+		.op = op,
+		.args = {0, TCP_STATE_CLOSE},
+		.family = sock->sk.family,
+		.local_ip4 = sock->sk.src_ip4,
+		.remote_ip4 = sock->sk.dst_ip4,
+		.local_port = sock->sk.src_port,
+		.remote_port = (__u32)sock->sk.dst_port << 16,
+		.srtt_us = sock->tcp.srtt_us,
+		.sk = &sock->sk,
+	};
+
+	memcpy(ops.local_ip6, sock->sk.src_ip6, 16);
+	memcpy(ops.remote_ip6, sock->sk.dst_ip6, 16);
+	if (op == BPF_SOCK_OPS_STATE_CB)
+		ops.args[1] = TCP_STATE_CLOSE;
+	if (start) {
+		ops.snd_nxt = start->sent;
+		ops.rcv_nxt = start->received;
+	}
+	hook_sockops(&ops);
+}
+
+void engine_socket(struct native_sock *sock, bool server, bool inferred)
+{
+	struct conn *c;
+
+	hook_sock_create(&sock->sk);
+	c = conn_of(&sock->sk);
+	if (!c)
+		return;
+	if (inferred)
+		c->flags |= CONN_INFERRED;
+	if (inferred || sock->sk.protocol == IPPROTO_UDP)
+		c->role = server ? ROLE_SERVER : ROLE_CLIENT;
+}
+
+void engine_connecting(struct native_sock *sock)
+{
+	sock_ops(sock, BPF_SOCK_OPS_TCP_CONNECT_CB, NULL);
+}
+
+void engine_established(struct native_sock *sock, bool server, const struct track_start *start)
+{
+	sock_ops(sock,
+		 server ? BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB : BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB,
+		 start);
+}
+
+void engine_over(struct native_sock *sock)
+{
+	if (sock->sk.protocol == IPPROTO_TCP)
+		sock_ops(sock, BPF_SOCK_OPS_STATE_CB, NULL);
+	else
+		hook_sock_release(&sock->sk);
+}
+
+void engine_timeout(struct native_sock *sock)
+{
+	struct conn *c = conn_of(&sock->sk);
+
+	if (c)
+		conn_failed(c, now_ns(), FAILURE_TIMEOUT);
+}
+
+void engine_flush(struct native_sock *sock)
+{
+	struct conn *c = conn_of(&sock->sk);
+	struct flow_slot *f;
+
+	if (!c || !(c->flags & CONN_OPEN) || c->flags & CONN_CLOSED)
+		return;
+	f = flow_of(c);
+	if (f)
+		conn_flush(c, f);
+}
+
+/* --- packets ------------------------------------------------------------------------------------ */
+
+/* Headers were read by link.c, which knows more of them than the probe needs to. */
+static void packet_of(struct packet *p, const struct ip_packet *ip, int direction)
+{
+	*p = (struct packet){
+		.at = ip->payload,
+		.len = ip->payload_length,
+		.seq = ip->seq,
+		.segments = 1,
+		.source = ip->source_port,
+		.dest = ip->target_port,
+		.version = ip->version,
+		.transport = ip->transport,
+		.flags = ip->flags,
+		.direction = (__u8)direction,
+	};
+}
+
+void engine_segment(struct native_sock *sock, const struct ip_packet *ip, enum track_direction way)
+{
+	int direction = way == TRACK_EGRESS ? EGRESS : INGRESS;
+	const __u8 *end = ip->data + ip->captured;
+	skb_t skb = {
+		.data = (uintptr_t)ip->data,
+		.data_end = (uintptr_t)end,
+		.len = ip->length,
+		.sk = &sock->sk,
+	};
+	struct packet p;
+
+	packet_of(&p, ip, direction);
+	if (ip->transport == IPPROTO_UDP) {
+		hook_udp(&skb, &sock->sk, &p, ip->data, end, direction);
+		return;
+	}
+	if (!p.len && !(p.flags & (TCP_SYN | TCP_RST | TCP_FIN)))
+		return;
+	for (int run = 0; run < MAX_RUNS; run++)
+		if (!hook_tcp(&skb, &sock->sk, &p, ip->data, end, direction))
+			return;
+}
+
+static void skipped(enum link_result why)
+{
+	switch (why) {
+	case LINK_UNKNOWN:
+		counts.unknown_link++;
+		break;
+	case LINK_OTHER:
+		counts.not_ip++;
+		break;
+	case LINK_TRUNCATED:
+		counts.cut_headers++;
+		lose(LOST_HEADER);
+		break;
+	case LINK_FRAGMENT:
+		counts.fragments++;
+		break;
+	default:
+		counts.other_transport++;
+	}
+}
+
+static uint64_t clock_shift; /* added to packet times so that the clock never goes back */
+
+#define CLOCK_JUMP_NS 10000000000ull
+
+/* Small steps back are packets of several interfaces out of order; a large one is another capture. */
+static void set_clock(uint64_t ts)
+{
+	uint64_t now = ts + clock_shift;
+
+	if (now > native_now.ns) {
+		native_now.ns = now;
+	} else if (native_now.ns - now > CLOCK_JUMP_NS) {
+		clock_shift += native_now.ns - now;
+	}
+}
+
+static void on_packet(void *ctx, const struct capture_packet *frame)
+{
+	struct ip_packet ip;
+	enum link_result result;
+
+	(void)ctx;
+	counts.packets++;
+	counts.bytes += frame->length;
+	set_clock(frame->ts + 1); /* a time of 0 means "never" */
+	result = link_read(frame, &ip);
+	if (result == LINK_IP)
+		track_packet(&ip);
+	else
+		skipped(result);
+}
+
+/* --- life of the engine ---------------------------------------------------------------------------- */
+
+static const struct config defaults = {
+	.seed = 0x6b696e646c696e67ull, /* fixed: the same capture gives the same ids */
+	.slow_ns =
+		{
+			[PROTOCOL_HTTP1] = 500000000,
+			[PROTOCOL_DNS] = 100000000,
+			[PROTOCOL_TLS] = 500000000,
+			[PROTOCOL_NTP] = 500000000,
+		},
+	.op_budget = 1000,
+	.event_limit = 1000,
+	.ephemeral_low = 32768,
+	.dns_port = 53,
+	.ntp_port = 123,
+};
+
+static bool fill_free(struct native_map *queue, struct native_map *ids, struct native_map *slots,
+		      uint32_t scale)
+{
+	queue->max = slots->max = ids->max = slots->max * scale;
+	if (!native_map_ready(slots) || !native_map_ready(queue) || !native_map_ready(ids))
+		return false;
+	for (uint32_t slot = 1; slot < slots->max; slot++)
+		bpf_map_push_elem(queue, &slot, BPF_ANY);
+	*(__u32 *)(slots->values + offsetof(struct slot_head, live)) = 1; /* "other" */
+	return true;
+}
+
+static uint32_t default_max[4];
+
+static bool open_tables(uint32_t scale)
+{
+	struct native_map *const tables[4][3] = {
+		{&owner_free, &owner_ids, &owner_slots},
+		{&flow_free, &flow_ids, &flow_slots},
+		{&op_free, &op_ids, &op_slots},
+		{&name_free, &name_ids, &name_slots},
+	};
+
+	for (int i = 0; i < 4; i++) {
+		if (!default_max[i])
+			default_max[i] = tables[i][2]->max;
+		tables[i][2]->max = default_max[i];
+		if (!fill_free(tables[i][0], tables[i][1], tables[i][2], scale))
+			return false;
+	}
+	return native_map_ready(&losses) && native_map_ready(&control);
+}
+
+uint32_t kn_open(const void *config_bytes, uint32_t size, uint32_t scale)
+{
+	if (capture)
+		return KN_BUSY;
+	if (config_bytes && size != sizeof(struct config))
+		return KN_CONFIG;
+	native_configure(config_bytes ? config_bytes : &defaults, sizeof(struct config));
+	memset(&counts, 0, sizeof(counts));
+	clock_shift = 0;
+	capture = capture_open(on_packet, NULL);
+	if (!capture || !track_open() || !open_tables(scale ? scale : 1)) {
+		kn_close();
+		return KN_MEMORY;
+	}
+	return KN_OK;
+}
+
+uint32_t kn_feed(const uint8_t *bytes, uint64_t len)
+{
+	return capture ? capture_feed(capture, bytes, len) : KN_FORMAT;
+}
+
+uint32_t kn_finish(void)
+{
+	uint32_t code = capture ? capture_finish(capture) : KN_FORMAT;
+
+	if (capture)
+		track_finish();
+	return code;
+}
+
+void kn_close(void)
+{
+	track_close();
+	native_reset();
+	capture_close(capture);
+	capture = NULL;
+}
+
+void kn_fault(struct kn_fault *fault)
+{
+	memset(fault, 0, sizeof(*fault));
+	if (!capture)
+		return;
+	fault->code = capture_fault(capture)->code;
+	fault->offset = capture_fault(capture)->offset;
+	fault->reason = capture_fault(capture)->reason;
+}
+
+void kn_counts(struct kn_counts *out)
+{
+	const struct track_counts *tracked = track_counts();
+
+	*out = counts;
+	out->conversations = tracked->conversations;
+	out->evicted = tracked->evicted;
+	out->late = tracked->late;
+	out->loose = tracked->loose;
+}
+
+uint64_t kn_now(void)
+{
+	return native_now.ns;
+}
+
+/* --- reading ------------------------------------------------------------------------------------------ */
+
+uint32_t kn_table(const char *table, struct kn_table *found)
+{
+	static const struct {
+		const char *name;
+		struct native_map *map;
+	} tables[] = {
+		{"owner", &owner_slots}, {"flow", &flow_slots}, {"op", &op_slots},
+		{"name", &name_slots},	 {"losses", &losses},
+	};
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
+		if (strcmp(tables[i].name, table) || !tables[i].map->values)
+			continue;
+		found->slots = tables[i].map->values;
+		found->count = tables[i].map->max;
+		found->stride = tables[i].map->value_size;
+		return KN_OK;
+	}
+	return KN_FORMAT;
+}
+
+uint32_t kn_next_event(const void **event)
+{
+	return native_ring_next(&events, event);
+}
+
+uint32_t kn_expire(uint64_t before_ns, void *buffer, uint32_t room)
+{
+	uint8_t *to = buffer;
+	uint32_t taken = 0;
+
+	for (uint32_t entry = 0; entry < pendings.used && taken < room; entry++) {
+		uint64_t key;
+		struct pending *p = native_entry(&pendings, entry, &key);
+
+		if (!p || p->ts >= before_ns)
+			continue;
+		memcpy(to + (size_t)taken++ * sizeof(*p), p, sizeof(*p));
+		bpf_map_delete_elem(&pendings, &key);
+	}
+	return taken;
+}
+
+uint32_t kn_size(const char *structure)
+{
+#define SIZE(name) {#name, sizeof(struct name)}
+	static const struct {
+		const char *name;
+		uint32_t size;
+	} sizes[] = {
+		SIZE(owner_slot),    SIZE(flow_slot),     SIZE(op_slot),   SIZE(name_slot),
+		SIZE(event_request), SIZE(event_failure), SIZE(event_dns), SIZE(event_head),
+		SIZE(pending),	     SIZE(config),	  SIZE(losses),
+	};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+		if (!strcmp(sizes[i].name, structure))
+			return sizes[i].size;
+	return 0;
+}
