@@ -101,4 +101,3 @@ class Watch:
             "operations": len(snapshot.ops),
             "stats": dict(snapshot.stats),
         }
-

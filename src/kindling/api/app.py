@@ -19,6 +19,7 @@ from kindling.export import records
 from kindling.export.coverage import coverage
 from kindling.export.prometheus import CONTENT_TYPE
 from kindling.export.tables import TABLES, Table, select
+from kindling.model import FailureEvent, RequestEvent
 
 MAX_EVENTS = 1_000
 
@@ -50,7 +51,8 @@ def create_app(view: View) -> Starlette:
     async def events(request: Request) -> Response:
         limit = _limit(request.query_params.get("limit", "")) or MAX_EVENTS
         snapshot = view.snapshot()
-        merged = sorted((*snapshot.requests, *snapshot.failures), key=lambda e: e.time, reverse=True)
+        merged: list[RequestEvent | FailureEvent] = [*snapshot.requests, *snapshot.failures]
+        merged.sort(key=lambda event: event.time, reverse=True)
         rows = [records.event(event) for event in merged[:limit]]
         return _json({"table": "events", "total": len(merged), "coverage": coverage(snapshot), "rows": rows})
 

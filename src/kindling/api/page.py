@@ -27,14 +27,13 @@ def render_page(snapshot: Snapshot, horizon: Horizon, table: Table, *, node: str
     """The whole document. Everything that came from the network or a process is escaped."""
     rows, total = select(table, snapshot, horizon, limit=MAX_ROWS)
     links = "".join(
-        f'<a href="/?table={name}"{" aria-current=page" if name == table.name else ""}>{name}</a>'
-        for name in TABLES
+        f'<a href="/?table={name}"{" aria-current=page" if name == table.name else ""}>{name}</a>' for name in TABLES
     )
     head = "".join(f'<th class="{c.align}">{escape(c.title)}</th>' for c in table.columns)
     body = "".join(
         "<tr>"
         + "".join(
-            f'<td class="{c.align}{" cut" if c.flexible else ""}" title="{(cell := escape(c.show(row)))}">{cell}</td>'
+            f'<td class="{c.align}{" cut" if c.least else ""}" title="{(cell := escape(c.show(row)))}">{cell}</td>'
             for c in table.columns
         )
         + "</tr>"

@@ -11,7 +11,8 @@ from kindling.model import Snapshot
 
 class View(Protocol):
     """Handlers run in the thread that also ticks, and none awaits while it reads a snapshot: what
-    they see belongs to one moment."""
+    they see belongs to one moment.
+    """
 
     @property
     def exporter(self) -> Exporter: ...

@@ -38,9 +38,7 @@ listens on this host only unless told otherwise.
     metavar="DIR",
     help="Created if absent. One agent per directory.",
 )
-@click.option(
-    "--interval", type=float, default=1.0, show_default=True, metavar="SECONDS", help="Between two readings."
-)
+@click.option("--interval", type=float, default=1.0, show_default=True, metavar="SECONDS", help="Between two readings.")
 @click.option("--quiet", is_flag=True, help="No live view on a terminal.")
 def command(listen: str, data: Path, interval: float, quiet: bool) -> None:
     from kindling.agent.run import nothing_more, run_agent

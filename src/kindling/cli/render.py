@@ -13,8 +13,6 @@ from kindling.export.records import Record
 from kindling.export.tables import Column, Table
 
 GAP = "  "
-_LEAST = 8
-"""A flexible column is not cut below this width."""
 
 
 def terminal_width(stream: TextIO = sys.stdout) -> int | None:
@@ -31,26 +29,29 @@ def display_width(text: str) -> int:
     """Cells of a terminal that a text takes."""
     if text.isascii():
         return len(text)
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def cut(text: str, width: int) -> str:
-    """At most `width` cells, the end replaced by an ellipsis."""
+def cut(text: str, width: int, *, keep_end: bool = False) -> str:
+    """At most `width` cells; an ellipsis stands for what is missing at the end, or in the middle."""
     if display_width(text) <= width:
         return text
-    kept = ""
-    for c in text:
-        if display_width(kept + c) > width - 1:
-            break
-        kept += c
-    return kept + "…"
+    if keep_end:
+        end = _prefix(text[::-1], (width - 1) // 2)[::-1]
+        return f"{_prefix(text, width - 1 - display_width(end))}…{end}"
+    return f"{_prefix(text, width - 1)}…"
 
 
-def table_lines(
-    table: Table, rows: Sequence[Record], *, width: int | None = None, colour: bool = False
-) -> list[str]:
+def _prefix(text: str, width: int) -> str:
+    used = 0
+    for i, c in enumerate(text):
+        used += display_width(c)
+        if used > width:
+            return text[:i]
+    return text
+
+
+def table_lines(table: Table, rows: Sequence[Record], *, width: int | None = None, colour: bool = False) -> list[str]:
     """Header and a line per row; without rows, the sentence that says so."""
     if not rows:
         return [table.empty]
@@ -78,36 +79,32 @@ def _failed(record: Record) -> bool:
 def fit(columns: Sequence[Column], widths: list[int], available: int) -> list[int]:
     """Which columns to show; narrows `widths` in place."""
     shown = list(range(len(columns)))
+    floors = [
+        min(width, max(column.least, len(column.title))) if column.least else width
+        for column, width in zip(columns, widths, strict=True)
+    ]
 
-    def excess() -> int:
-        return sum(widths[i] for i in shown) + len(GAP) * (len(shown) - 1) - available
+    def total(each: Sequence[int]) -> int:
+        return sum(each[i] for i in shown) + len(GAP) * (len(shown) - 1)
 
-    def floor() -> int:
-        return sum(
-            min(widths[i], max(_LEAST, len(columns[i].title))) if columns[i].flexible else widths[i]
-            for i in shown
-        ) + len(GAP) * (len(shown) - 1)
-
-    while floor() > available:
+    while total(floors) > available:
         rank = max(columns[i].rank for i in shown)
         if rank == 0:
             break
         shown.remove(max(i for i in shown if columns[i].rank == rank))
-    while excess() > 0:
-        flexible = [
-            i for i in shown if columns[i].flexible and widths[i] > max(_LEAST, len(columns[i].title))
-        ]
-        if not flexible:
+    while total(widths) > available:
+        # the one that is farthest above its least width gives first; below it only when all are there
+        spare = max(shown, key=lambda i: (widths[i] - floors[i], widths[i] if columns[i].least else 0))
+        if widths[spare] <= 1:
             break
-        widest = max(flexible, key=lambda i: widths[i])
-        widths[widest] -= 1
+        widths[spare] -= 1
     return shown
 
 
 def _line(columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int], shown: Sequence[int]) -> str:
     parts = []
     for i in shown:
-        text = cut(cells[i], widths[i])
+        text = cut(cells[i], widths[i], keep_end=columns[i].keep_end)
         padding = " " * (widths[i] - display_width(text))
         parts.append(padding + text if columns[i].align == "right" else text + padding)
     return GAP.join(parts).rstrip()

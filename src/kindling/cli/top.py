@@ -115,6 +115,7 @@ def _full_screen() -> Iterator[None]:
     """The terminal's other screen, given back whatever ends the view."""
 
     def leave(number: int, frame: FrameType | None) -> None:
+        del number, frame
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, leave)
@@ -126,6 +127,3 @@ def _full_screen() -> Iterator[None]:
     finally:
         sys.stdout.write(_LEAVE)
         sys.stdout.flush()
-
-
-

@@ -229,9 +229,7 @@ DROPS: Final = Family(
     "Packets that the kernel dropped, by its own reason. Only where `kindling check` lists drop reasons.",
     ("reason",),
 )
-BUILD_INFO: Final = Family(
-    "kindling_agent_build_info", "gauge", "", "Always 1; tells the version.", ("version",)
-)
+BUILD_INFO: Final = Family("kindling_agent_build_info", "gauge", "", "Always 1; tells the version.", ("version",))
 SINCE: Final = Family(
     "kindling_agent_watching_since_seconds",
     "gauge",
@@ -262,9 +260,7 @@ TRACE_EVICTED: Final = Family(
     "series",
     "Series of kindling_trace_request_duration_nanoseconds given up because there were too many.",
 )
-CPU: Final = Family(
-    "process_cpu_seconds_total", "counter", "seconds", "User and system CPU time of the agent."
-)
+CPU: Final = Family("process_cpu_seconds_total", "counter", "seconds", "User and system CPU time of the agent.")
 MEMORY: Final = Family("process_resident_memory_bytes", "gauge", "bytes", "Resident memory of the agent.")
 STARTED: Final = Family(
     "process_start_time_seconds", "gauge", "seconds", "When the agent started, in seconds since 1970."

@@ -18,7 +18,8 @@ class Horizon:
 
     def __init__(self, own: Iterable[str] = (), *, learn_local: bool = True) -> None:
         """`learn_local`: local ends of flows are this host's. Not so in a capture file, whose
-        packets show both ends."""
+        packets show both ends.
+        """
         self._own = set(own)
         self._inside: dict[str, bool] = {}
         self._learn_local = learn_local

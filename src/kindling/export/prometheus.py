@@ -10,6 +10,8 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+import numpy as np
+
 import kindling
 from kindling.export import families as f
 from kindling.export.agent_stats import SelfUse, read_self
@@ -81,7 +83,8 @@ class Exporter:
     def _learn(self, snapshot: Snapshot) -> None:
         changed = self.endpoints.learn(snapshot.flows)
         if changed:
-            for row in (*snapshot.flows, *snapshot.ops):
+            rows: list[FlowRow | OpRow] = [*snapshot.flows, *snapshot.ops]
+            for row in rows:
                 if (row.labels.remote_ip, row.labels.port) in changed:
                     row.text.clear()
         self.horizon.learn({row.labels.local_ip for row in snapshot.flows})
@@ -97,12 +100,8 @@ class Exporter:
                 main = row.text["main"] = self._op_text(row)
             groups = entity if row.labels.role == "server" else topology
             groups.setdefault(main, []).append(row)
-        _requests(
-            parts, entity, f.ENTITY_REQUESTS, f.ENTITY_DURATION, f.ENTITY_RECEIVED, f.ENTITY_SENT
-        )
-        _requests(
-            parts, topology, f.TOPOLOGY_REQUESTS, f.TOPOLOGY_DURATION, f.TOPOLOGY_SENT, f.TOPOLOGY_RECEIVED
-        )
+        _requests(parts, entity, f.ENTITY_REQUESTS, f.ENTITY_DURATION, f.ENTITY_RECEIVED, f.ENTITY_SENT)
+        _requests(parts, topology, f.TOPOLOGY_REQUESTS, f.TOPOLOGY_DURATION, f.TOPOLOGY_SENT, f.TOPOLOGY_RECEIVED)
 
     def _durations(self, parts: Lines, ops: Iterable[OpRow]) -> None:
         groups: dict[str, list[OpRow]] = {}
@@ -336,7 +335,7 @@ def _histograms(parts: Lines, groups: Mapping[str, list[OpRow]]) -> None:
     parts.append(f.REQUEST_DURATION.header)
     name = f.REQUEST_DURATION.name
     counts = cumulate(
-        [rows[0].hist if len(rows) == 1 else sum(r.hist for r in rows) for rows in groups.values()]
+        [rows[0].hist if len(rows) == 1 else np.sum([r.hist for r in rows], axis=0) for rows in groups.values()]
     )
     lines: Lines = []
     for (text, rows), row_counts in zip(groups.items(), counts, strict=True):

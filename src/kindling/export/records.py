@@ -109,8 +109,7 @@ def dns(row: OpRow, answer: DnsAnswer | None) -> Record:
     record["server"] = record["remote_ip"]
     record["outcome"] = dns_outcome(row)
     record["answers"] = [
-        {"name": r.name, "type": r.type, "ttl": r.ttl, "value": r.value}
-        for r in (answer.records if answer else ())
+        {"name": r.name, "type": r.type, "ttl": r.ttl, "value": r.value} for r in (answer.records if answer else ())
     ]
     return record
 

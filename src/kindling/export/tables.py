@@ -29,8 +29,10 @@ class Column:
     title: str
     show: Callable[[Record], str]
     align: Align = "left"
-    flexible: bool = False
-    """May be cut short on a narrow terminal."""
+    least: int = 0
+    """On a narrow terminal the cells may be cut down to this width; 0: never."""
+    keep_end: bool = False
+    """Cut out of the middle: the end (a port) must be seen."""
     rank: int = 0
     """On a terminal that is narrower still, the columns of the highest rank go first; 0 stays."""
 
@@ -54,15 +56,14 @@ def select(
     table: Table, snapshot: Snapshot, horizon: Horizon, *, sort: str = "", limit: int = 0
 ) -> tuple[list[Record], int]:
     """Records in order, at most `limit` (0: all), and how many there are. Numbers sort from high to
-    low, text from A to Z; a minus before the key turns that round."""
+    low, text from A to Z; a minus before the key turns that round.
+    """
     rows = table.rows(snapshot, horizon)
     key = sort or table.sort
     backwards = key.startswith("-")
     key = key.removeprefix("-")
     if key not in table.sortable:
-        raise InputError(
-            f"{table.name} cannot be sorted by {key!r}.", hint=f"Try one of: {', '.join(table.sortable)}."
-        )
+        raise InputError(f"{table.name} cannot be sorted by {key!r}.", hint=f"Try one of: {', '.join(table.sortable)}.")
     value = table.value
     if rows:
         numeric = isinstance(value(rows[0], key), int | float)
@@ -78,7 +79,7 @@ def _text(key: str) -> Callable[[Record], str]:
 
 
 def _as(key: str, show: Callable[[Any], str]) -> Callable[[Record], str]:
-    return lambda r: show(r[key])
+    return lambda r: str(show(r[key]))
 
 
 def number(key: str, title: str, show: Callable[[Any], str] = fmt.count, rank: int = 0) -> Column:
@@ -104,7 +105,7 @@ def _peer(r: Record) -> str:
 def _protocol(r: Record) -> str:
     name: str = r["protocol"] if r["protocol"] != "unknown" else r["transport"]
     detail = " ".join(part for part in (r.get("tls_version", ""), r.get("alpn", "")) if part)
-    return f"{name} {fmt.text(detail)}" if detail else name
+    return f"{name} {fmt.text(detail)}".rstrip()
 
 
 def _failures(r: Record) -> str:
@@ -130,7 +131,8 @@ def _addresses(r: Record) -> str:
     addresses = r["addresses"]
     if not r["name"]:
         return "-"
-    return addresses[0] + (f" +{len(addresses) - 1}" if len(addresses) > 1 else "")
+    more = f" +{len(addresses) - 1}" if len(addresses) > 1 else ""
+    return f"{addresses[0]}{more}"
 
 
 def _ago(r: Record) -> str:
@@ -141,14 +143,15 @@ _INFERRED_NOTE: Final = "~"
 
 
 def _role(r: Record) -> str:
-    return r["role"] + (_INFERRED_NOTE if r["inferred"] else "")
+    return f"{r['role']}{_INFERRED_NOTE if r['inferred'] else ''}"
 
 
-WORKLOAD: Final = Column("workload", "WORKLOAD", _who, flexible=True)
-PEER: Final = Column("name", "PEER", _peer, flexible=True)
-PROCESS: Final = Column("pid", "PROCESS", _process, flexible=True, rank=3)
+WORKLOAD: Final = Column("workload", "WORKLOAD", _who, least=12)
+PEER: Final = Column("name", "PEER", _peer, least=22, keep_end=True)
+PROCESS: Final = Column("pid", "PROCESS", _process, least=14, keep_end=True, rank=3)
 ROLE: Final = Column("role", "ROLE", _role, rank=2)
 PROTOCOL: Final = Column("protocol", "PROTOCOL", _protocol, rank=2)
+FAILED: Final = Column("failures", "FAILED", _failures, "right", least=10)
 LAST: Final = Column("last_seen", "LAST", _ago, rank=6)
 
 
@@ -222,7 +225,7 @@ FLOWS: Final = Table(
         PROTOCOL,
         number("opened", "CONNS"),
         number("active", "OPEN"),
-        Column("failures", "FAILED", _failures, "right"),
+        FAILED,
         number("bytes_out", "SENT", fmt.size),
         number("bytes_in", "RECEIVED", fmt.size),
         number("srtt_us", "RTT", fmt.microseconds, rank=4),
@@ -264,7 +267,7 @@ REQUESTS: Final = Table(
         ROLE,
         PEER,
         PROTOCOL,
-        Column("operation", "OPERATION", _text("operation"), flexible=True),
+        Column("operation", "OPERATION", _text("operation"), least=18),
         Column("status", "STATUS", _status),
         number("count", "COUNT"),
         number("slow", "SLOW", rank=3),
@@ -304,14 +307,14 @@ DNS: Final = Table(
     columns=(
         WORKLOAD,
         ROLE,
-        Column("server", "SERVER", lambda r: r["server"] or ":" + str(r["port"]), flexible=True),
+        Column("server", "SERVER", lambda r: r["server"] or ":" + str(r["port"]), least=12),
         Column("type", "TYPE", _text("type")),
-        Column("question", "NAME", _text("question"), flexible=True),
+        Column("question", "NAME", _text("question"), least=20),
         Column("outcome", "OUTCOME", _text("outcome")),
         number("count", "COUNT"),
         number("p50_ns", "P50", fmt.duration),
         number("p99_ns", "P99", fmt.duration, rank=4),
-        Column("answers", "ANSWER", _answers, flexible=True),
+        Column("answers", "ANSWER", _answers, least=16, rank=4),
         LAST,
     ),
     sort="count",
@@ -326,16 +329,16 @@ EXTERNAL: Final = Table(
     name="external",
     title="Destinations outside this host",
     columns=(
-        Column("destination", "DESTINATION", _text("destination"), flexible=True),
+        Column("destination", "DESTINATION", _text("destination"), least=24),
         Column("evidence", "KNOWN BY", _text("evidence"), rank=5),
-        Column("addresses", "ADDRESS", _addresses, flexible=True, rank=4),
+        Column("addresses", "ADDRESS", _addresses, least=16, rank=4),
         Column("port", "PORT", _text("port"), "right"),
         PROTOCOL,
         WORKLOAD,
         PROCESS,
         number("connections", "CONNS"),
         number("active", "OPEN"),
-        Column("failures", "FAILED", _failures, "right"),
+        FAILED,
         number("bytes_out", "SENT", fmt.size),
         number("bytes_in", "RECEIVED", fmt.size),
         LAST,

@@ -40,9 +40,7 @@ def _status(nanoseconds: int, warning_ms: int, abnormal_ms: int) -> str:
 class TraceSeries:
     """Label text -> (duration, time), least lately seen first."""
 
-    def __init__(
-        self, node: str, *, max_series: int = MAX_SERIES, max_age: float = MAX_AGE_SECONDS
-    ) -> None:
+    def __init__(self, node: str, *, max_series: int = MAX_SERIES, max_age: float = MAX_AGE_SECONDS) -> None:
         self._node = node
         self._max_series = max_series
         self._max_age = max_age
