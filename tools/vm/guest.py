@@ -43,6 +43,7 @@ INIT = f"""#!/bin/busybox sh
 /bin/busybox ip link set lo up
 /bin/busybox stty -F /dev/ttyS0 -opost
 export PATH=/bin HOME=/tmp PYTHONHOME=/python PYTHONPATH={LIBRARY} PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+echo 'guest: start'
 /bin/python /guest/main.py </dev/null
 echo "guest: exit $?"
 /bin/busybox poweroff -f
