@@ -47,7 +47,7 @@ def main() -> int:
             took = (time.perf_counter() - before) * 1000
             log = ctypes.create_string_buffer(1 << 16)
             code = spec.linked({name: each.fd for name, each in loaded.maps.items()})
-            os.close(syscall.program_load(spec.kind, code, attach=spec.attach, log=log, log_level=4))
+            os.close(syscall.program_load(spec.kind, code, attach=spec.expected, log=log, log_level=4))
             seen = re.search(r"processed (\d+) insns.*", log.value.decode(errors="replace"))
             words = seen.group() if seen else ""
             print(f"ok {spec.name} ({spec.section}), {spec.instructions} instructions, {took:.0f} ms; {words}")

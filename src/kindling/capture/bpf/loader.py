@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 from kindling.capture.bpf import syscall
 from kindling.capture.bpf.program import CONSTANTS, BpfObject, MapSpec, ProgramSpec
@@ -49,7 +49,7 @@ class Loaded:
         self.programs.clear()
         self.maps.clear()
 
-    def __enter__(self) -> Loaded:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -106,18 +106,25 @@ def load_program(loaded: Loaded, spec: ProgramSpec) -> int:
     code = spec.linked({name: each.fd for name, each in loaded.maps.items()})
     license_text = loaded.object.license
     try:
-        return syscall.program_load(spec.kind, code, attach=spec.attach, name=spec.name, license_text=license_text)
+        return syscall.program_load(spec.kind, code, attach=spec.expected, name=spec.name, license_text=license_text)
     except OSError as error:
         refused = error
     log = ctypes.create_string_buffer(LOG_BYTES)
     with contextlib.suppress(OSError):
         return syscall.program_load(
-            spec.kind, code, attach=spec.attach, name=spec.name, license_text=license_text, log=log, log_level=1
+            spec.kind, code, attach=spec.expected, name=spec.name, license_text=license_text, log=log, log_level=1
         )
     text = log.value.decode(errors="replace")
     if refused.errno == errno.EPERM and not text:
         raise _not_allowed("load a BPF program") from refused
     raise VerifierError(spec.name, refused.strerror or "no reason given", text)
+
+
+def set_programs(loaded: Loaded, array: str, programs: Mapping[int, str]) -> None:
+    """Fill an array of programs, which programs call by its index."""
+    for index, name in programs.items():
+        fd = loaded.programs[name]
+        syscall.map_update(loaded.maps[array].fd, index.to_bytes(4, "little"), fd.to_bytes(4, "little"))
 
 
 def raise_memlock() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kindling.capture.bpf.syscall import AttachType, MapType, ProgramType
 from kindling.errors import InputError, LayoutError
@@ -30,7 +31,7 @@ KINDS: Final[dict[str, tuple[ProgramType, int]]] = {
     "tp": (ProgramType.TRACEPOINT, 0),
     "socket": (ProgramType.SOCKET_FILTER, 0),
 }
-"""Section, or its first part: type of program, expected attach type."""
+"""Section, or its first part: type of program, where it is attached."""
 
 # Instructions: include/uapi/linux/bpf.h. A source register of these values marks what the number means.
 _LOAD_16 = 0x18
@@ -66,6 +67,13 @@ class ProgramSpec:
     code: bytes
     loads: tuple[tuple[int, str, int, int], ...]
     """Offset of the instruction, map, pseudo register, offset within the map's value."""
+
+    @property
+    def expected(self) -> int:
+        """Attach type to load with. Ingress for egress too: since 6.18 programs that call each other through one
+        array must agree on it, and for packets the kernel takes any (bpf_prog_attach_check_attach_type()).
+        """
+        return AttachType.INGRESS if self.kind == ProgramType.CGROUP_SKB else self.attach
 
     @property
     def instructions(self) -> int:
@@ -110,8 +118,8 @@ class BpfObject:
         text = image.section("license")
         return cls(image, btf, (text.data if text else b"").partition(b"\0")[0].decode(), maps, programs, data)
 
-    def constant(self, name: str) -> np.ndarray[tuple[()], np.dtype[np.generic]]:
-        """Return a `const volatile` variable, to be read and set before the object is loaded."""
+    def constant(self, name: str) -> NDArray[np.void]:
+        """Return a `const volatile` variable (no dimensions), to be set before the object is loaded."""
         symbol = next((s for s in self.elf.symbols if s.name == name and s.kind == elf.SymbolKind.OBJECT), None)
         section = self.elf.sections[symbol.section].name if symbol and symbol.section < len(self.elf.sections) else ""
         if symbol is None or section not in self.data:
@@ -161,9 +169,7 @@ class _Linker:
         self._elf = image
         self._relocations: dict[int, dict[int, elf.Relocation]] = {}
         self._functions: dict[tuple[int, int], elf.Symbol] = {
-            (symbol.section, symbol.value): symbol
-            for symbol in image.symbols
-            if symbol.kind == elf.SymbolKind.FUNCTION
+            (symbol.section, symbol.value): symbol for symbol in image.symbols if symbol.kind == elf.SymbolKind.FUNCTION
         }
 
     def programs(self) -> Iterator[ProgramSpec]:

@@ -95,7 +95,7 @@ _syscall.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_ulo
 
 
 def bpf(command: int, attributes: ctypes.Array[ctypes.c_char]) -> int:
-    """Call bpf(2) and return its result, or minus errno: an answer as good as any other for a lookup."""
+    """Make the call and return its result, or minus errno: an answer as good as any other for a lookup."""
     result: int = _syscall(_NUMBER, command, attributes, len(attributes))
     return result if result >= 0 else -ctypes.get_errno()
 
@@ -132,9 +132,7 @@ def map_create(
     """Create a map and return its descriptor. `types`: BTF descriptor, type of the key, type of the value."""
     return _call(
         Command.MAP_CREATE,
-        struct.pack(
-            "<7I16s4I", kind, key_bytes, value_bytes, entries, flags, inner, 0, object_name(name), 0, *types
-        ),
+        struct.pack("<7I16s4I", kind, key_bytes, value_bytes, entries, flags, inner, 0, object_name(name), 0, *types),
     )
 
 

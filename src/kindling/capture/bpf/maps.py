@@ -1,0 +1,281 @@
+"""Maps as Python uses them: arrays read in place, events in batches, hash maps and queues element by element.
+
+All methods raise OSError only for what cannot happen on a map that exists: a bug, or no memory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import struct
+import threading
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kindling.capture.bpf.loader import Map
+from kindling.capture.bpf.syscall import Command, MapType, Update, attributes, bpf, check, map_create, map_update
+from kindling.errors import LayoutError
+
+_BUSY: Final = 1 << 31
+_DISCARD: Final = 1 << 30
+_RECORD_HEAD: Final = 8
+_BATCH: Final = 1024
+
+
+def shared_array(found: Map, dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    """Map a BPF_F_MMAPABLE array into this process: reading and writing it needs no system call."""
+    spec = found.spec
+    stride = (spec.value_bytes + 7) & ~7
+    if dtype.itemsize != spec.value_bytes or stride != spec.value_bytes:
+        raise LayoutError(
+            f"The map {spec.name} holds values of {spec.value_bytes} bytes, its structure has {dtype.itemsize}.",
+            hint="`make build`.",
+        )
+    memory = mmap.mmap(found.fd, _pages(stride * spec.entries), mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+    return np.frombuffer(memory, dtype, spec.entries)
+
+
+def _pages(size: int) -> int:
+    return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+
+
+class Ring:
+    """Reader of a BPF ring buffer that nobody wakes: it is looked at on a clock.
+
+    Layout (kernel/bpf/ringbuf.c): a page with the reader's position, a page with the writers', then the data, mapped
+    twice so that a record never wraps. Each record: length and two flags in 4 bytes, 4 more, the content; the next
+    one begins at a multiple of 8.
+    """
+
+    def __init__(self, found: Map) -> None:
+        page, size = mmap.PAGESIZE, found.spec.entries
+        self._mask = size - 1
+        consumer = mmap.mmap(found.fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        producer = mmap.mmap(found.fd, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
+        self._read: NDArray[np.uint64] = np.frombuffer(consumer, "<u8", 1)
+        self._written: NDArray[np.uint64] = np.frombuffer(producer, "<u8", 1)
+        self._heads: NDArray[np.uint32] = np.frombuffer(producer, "<u4", 2 * size // 4, page)
+        self._data = memoryview(producer)[page:]
+        # Taken and given back: the only way in Python to keep loads and stores on either side of a line.
+        self._fence = threading.Lock()
+
+    def drain(self) -> list[bytes]:
+        """Return what was written since the last call, in the order of its reservation."""
+        position = int(self._read[0])
+        end = int(self._written[0])
+        with self._fence:  # positions before heads
+            pass
+        places: list[tuple[int, int]] = []
+        while position < end:
+            at = position & self._mask
+            head = int(self._heads[at >> 2])
+            if head & _BUSY:  # reserved, not yet submitted: so is all behind it
+                break
+            length = head & ~_DISCARD
+            if not head & _DISCARD:
+                places.append((at + _RECORD_HEAD, length))
+            position += (length + _RECORD_HEAD + 7) & ~7
+        with self._fence:  # heads before contents
+            pass
+        data = self._data
+        records = [bytes(data[at : at + length]) for at, length in places]
+        with self._fence:  # contents before the room is given back
+            self._read[0] = position
+        return records
+
+
+class HashMap:
+    """A hash map; keys of 8 bytes, values as a structure."""
+
+    def __init__(self, found: Map, dtype: np.dtype[np.generic]) -> None:
+        if found.spec.key_bytes != 8 or dtype.itemsize != found.spec.value_bytes:
+            raise LayoutError(
+                f"The map {found.spec.name} does not hold what this program expects.", hint="`make build`."
+            )
+        self._fd = found.fd
+        self._entries = found.spec.entries
+        self._dtype = dtype
+        self._key = ctypes.create_string_buffer(8)
+        self._value = ctypes.create_string_buffer(dtype.itemsize)
+        self._one = attributes(
+            struct.pack("<IxxxxQQQ", found.fd, ctypes.addressof(self._key), ctypes.addressof(self._value), 0)
+        )
+        self._doomed = attributes(struct.pack("<IxxxxQ", found.fd, ctypes.addressof(self._key)))
+        self._no_batches = False
+        self._no_take = False
+
+    def put(self, key: int, value: bytes, flags: int = Update.ANY) -> bool:
+        """Insert. False: the map is full, or (NOEXIST) the key is there."""
+        self._key.raw = key.to_bytes(8, "little")
+        self._value.raw = value
+        struct.pack_into("<Q", self._one, 24, flags)
+        result = bpf(Command.MAP_UPDATE_ELEM, self._one)
+        struct.pack_into("<Q", self._one, 24, 0)
+        if result in {-errno.E2BIG, -errno.EEXIST, -errno.ENOMEM}:
+            return False
+        check(result)
+        return True
+
+    def get(self, key: int) -> bytes | None:
+        return self._found(Command.MAP_LOOKUP_ELEM, key)
+
+    def delete(self, key: int) -> bool:
+        """Remove. False: it was not there any more."""
+        self._key.raw = key.to_bytes(8, "little")
+        result = bpf(Command.MAP_DELETE_ELEM, self._doomed)
+        if result == -errno.ENOENT:
+            return False
+        check(result)
+        return True
+
+    def delete_all(self, keys: Iterable[int]) -> None:
+        """Remove all that are there, in as few calls as the kernel allows."""
+        wanted = np.fromiter(keys, "<u8")
+        at = 0
+        while at < len(wanted) and not self._no_batches:
+            count = len(wanted) - at
+            packed = attributes(struct.pack("<QQQQIIQQ", 0, 0, wanted.ctypes.data + at * 8, 0, count, self._fd, 0, 0))
+            result = bpf(Command.MAP_DELETE_BATCH, packed)
+            (done,) = struct.unpack_from("<I", packed, 32)
+            if result == 0:
+                return
+            if result == -errno.ENOENT:
+                at += done + 1  # that one was gone already
+            elif result in {-errno.EINTR, -errno.EAGAIN}:
+                at += done
+            else:
+                self._no_batches = True
+        for key in wanted[at:].tolist():
+            self.delete(key)
+
+    def take(self, key: int) -> bytes | None:
+        """Remove and return the value in one step; before 5.14 in two."""
+        if not self._no_take:
+            self._key.raw = key.to_bytes(8, "little")
+            result = bpf(Command.MAP_LOOKUP_AND_DELETE_ELEM, self._one)
+            if result == 0:
+                return self._value.raw
+            if result == -errno.ENOENT:
+                return None
+            self._no_take = True
+        value = self._found(Command.MAP_LOOKUP_ELEM, key)
+        return value if value is not None and self.delete(key) else None
+
+    def items(self) -> tuple[NDArray[np.uint64], NDArray[np.generic]]:
+        """Return all keys and values; what comes and goes meanwhile may be missed, or seen."""
+        if not self._no_batches:
+            found = self._batches()
+            if found is not None:
+                return found
+            self._no_batches = True
+        return self._one_by_one()
+
+    def _batches(self) -> tuple[NDArray[np.uint64], NDArray[np.generic]] | None:
+        cursor = ctypes.create_string_buffer(8)
+        begun = False
+        count = min(_BATCH, self._entries)
+        keys_found: list[NDArray[np.uint64]] = []
+        values_found: list[NDArray[np.generic]] = []
+        while True:
+            keys = np.empty(count, "<u8")
+            values = np.empty(count, self._dtype)
+            packed = attributes(
+                struct.pack(
+                    "<QQQQIIQQ",
+                    ctypes.addressof(cursor) if begun else 0,
+                    ctypes.addressof(cursor),
+                    keys.ctypes.data,
+                    values.ctypes.data,
+                    count,
+                    self._fd,
+                    0,
+                    0,
+                )
+            )
+            result = bpf(Command.MAP_LOOKUP_BATCH, packed)
+            if result == -errno.ENOSPC:  # more in one bucket than fits
+                count *= 2
+                continue
+            if result not in {0, -errno.ENOENT}:
+                return None
+            (done,) = struct.unpack_from("<I", packed, 32)
+            keys_found.append(keys[:done])
+            values_found.append(values[:done])
+            if result:  # that was the last bucket
+                return np.concatenate(keys_found), np.concatenate(values_found)
+            begun = True
+
+    def _one_by_one(self) -> tuple[NDArray[np.uint64], NDArray[np.generic]]:
+        keys: list[int] = []
+        values: list[bytes] = []
+        following = ctypes.create_string_buffer(8)
+        packed = struct.pack("<IxxxxQQQ", self._fd, 0, ctypes.addressof(following), 0)
+        while len(keys) < 2 * self._entries and bpf(Command.MAP_GET_NEXT_KEY, attributes(packed)) == 0:
+            key = int.from_bytes(following.raw, "little")
+            value = self.get(key)
+            if value is not None:
+                keys.append(key)
+                values.append(value)
+            packed = struct.pack("<IxxxxQQQ", self._fd, ctypes.addressof(self._key), ctypes.addressof(following), 0)
+            self._key.raw = following.raw
+        return np.array(keys, "<u8"), np.frombuffer(b"".join(values), self._dtype)
+
+    def _found(self, command: int, key: int) -> bytes | None:
+        self._key.raw = key.to_bytes(8, "little")
+        result = bpf(command, self._one)
+        if result == -errno.ENOENT:
+            return None
+        check(result)
+        return self._value.raw
+
+
+class Numbers:
+    """A queue of 32-bit numbers."""
+
+    def __init__(self, found: Map) -> None:
+        self._value = ctypes.c_uint32()
+        self._one = attributes(struct.pack("<IxxxxQQQ", found.fd, 0, ctypes.addressof(self._value), 0))
+
+    def push(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self._value.value = number
+            check(bpf(Command.MAP_UPDATE_ELEM, self._one))
+
+    def pop(self) -> int | None:
+        result = bpf(Command.MAP_LOOKUP_AND_DELETE_ELEM, self._one)
+        if result == -errno.ENOENT:
+            return None
+        check(result)
+        return self._value.value
+
+
+class Grace:
+    """Waits until every program that runs now has ended.
+
+    Changing a map of maps does that: maybe_wait_bpf_programs() in kernel/bpf/syscall.c.
+    """
+
+    def __init__(self) -> None:
+        self.inner = map_create(MapType.ARRAY, 4, 4, 1, name="kd_grace_in")
+        self.outer = map_create(MapType.ARRAY_OF_MAPS, 4, 4, 1, name="kd_grace", inner=self.inner)
+
+    def close(self) -> None:
+        os.close(self.outer)
+        os.close(self.inner)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def wait(self) -> None:
+        map_update(self.outer, bytes(4), self.inner.to_bytes(4, "little"))

@@ -1,0 +1,11 @@
+from pathlib import Path
+
+import pytest
+
+from kernel.compiled import compile_probe
+
+
+@pytest.fixture(scope="session")
+def every_map(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The object compiled from every_map.bpf.c."""
+    return compile_probe("every_map.bpf.c", Path(tmp_path_factory.mktemp("bpf")))
