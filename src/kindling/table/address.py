@@ -11,7 +11,7 @@ _MAPPED: Final = bytes(10) + b"\xff\xff"
 
 @lru_cache(maxsize=4096)
 def address_text(address: bytes) -> str:
-    """ "192.0.2.1" or "2001:db8::1"; 16 zero bytes are "" (not known)."""
+    """Text as in "192.0.2.1" or "2001:db8::1"; 16 zero bytes are "" (not known)."""
     if address.startswith(_MAPPED):
         return inet_ntop(AF_INET, address[12:])
     return inet_ntop(AF_INET6, address) if any(address) else ""

@@ -326,7 +326,7 @@ class Probe:
             elif name.startswith("failed"):
                 slots["failed"][slot, int(name[6:])] += U64(value)
             else:
-                slots[name][slot] += U64(value & (1 << 64) - 1)
+                slots[name][slot : slot + 1] += U64(value & (1 << 64) - 1)  # arrays wrap silently
 
     def add_op(self, slot: int, duration_ns: int = 1_000_000, request_bytes: int = 100) -> None:
         slots: Any = self.tables["op"].slots
