@@ -16,7 +16,8 @@ Requests of known protocols (HTTP/1, DNS, NTP), by operation and status.
   kindling requests --sort mean_ns       the slowest ones first
   kindling requests --output json | jq '[.rows[].count] | add'
 
-Variable parts of a path are collapsed: /users/17 and /users/18 are /users/*. STATUS none means that
-no answer came. Latency runs from the first byte of the request to the last of the response.
+Variable parts of a path are collapsed: /users/17 and /users/18 are /users/*. Connections that did not
+come to be are in `kindling flows`. Latency runs from the first byte of the request to the last of the
+response.
 """,
 )

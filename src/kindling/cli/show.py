@@ -38,23 +38,24 @@ def effective_limit(limit: int | None, output: str) -> int:
     return TABLE_LIMIT if output == "table" else 0
 
 
-def show(table: Table, answer: dict[str, Any], output: str, *, watching: bool = True) -> None:
-    """An answer of /api/v1, or what a replay made of the same shape."""
+def show(table: Table, answer: dict[str, Any], output: str) -> None:
+    """An answer of /api/v1."""
     if output == "json":
         json.dump(answer, sys.stdout, indent=1, ensure_ascii=False)
         sys.stdout.write("\n")
         return
-    click.echo("\n".join(answer_lines(table, answer, watching=watching)), color=colourful())
+    click.echo("\n".join(answer_lines(table, answer)), color=colourful())
 
 
-def answer_lines(table: Table, answer: dict[str, Any], *, watching: bool = True) -> list[str]:
+def answer_lines(table: Table, answer: dict[str, Any], *, covered: bool = True) -> list[str]:
     """The table, how many rows it leaves out, and what the numbers do not contain."""
     rows: Sequence[dict[str, Any]] = answer["rows"]
     lines = table_lines(table, rows, width=terminal_width(), colour=colourful())
-    lines.append("")
+    notes = []
     if answer["total"] > len(rows):
-        lines.append(f"{answer['total'] - len(rows)} more rows: --limit 0 shows all")
+        notes.append(f"{answer['total'] - len(rows)} more rows: --limit 0 shows all")
     if any(row.get("inferred") for row in rows):
-        lines.append("~ older than the agent: role and owner found out afterwards")
-    lines += coverage_lines(answer["coverage"], watching=watching)
-    return lines
+        notes.append("~ older than the agent: role and owner found out afterwards")
+    if covered:
+        notes += coverage_lines(answer["coverage"])
+    return [*lines, "", *notes] if notes else lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kindling.export.external import ExternalRow
-from kindling.model import DnsAnswer, FailureEvent, FlowRow, OpRow, RequestEvent, Workload
+from kindling.model import DnsAnswer, FailureEvent, FlowRow, OpLabels, OpRow, RequestEvent, Workload
 from kindling.model.histogram import quantile
 from kindling.protocols.registry import by_name
 
@@ -83,6 +83,7 @@ def request(row: OpRow) -> Record:
         "operation": labels.operation,
         "content": labels.content,
         "status": labels.status,
+        "outcome": outcome(labels),
         "error": labels.error,
         "count": count,
         "slow": row.slow,
@@ -107,19 +108,20 @@ def dns(row: OpRow, answer: DnsAnswer | None) -> Record:
     record = request(row)
     record["type"], record["question"] = (kind, question) if question else ("", row.labels.operation)
     record["server"] = record["remote_ip"]
-    record["outcome"] = dns_outcome(row)
     record["answers"] = [
         {"name": r.name, "type": r.type, "ttl": r.ttl, "value": r.value} for r in (answer.records if answer else ())
     ]
     return record
 
 
-def dns_outcome(row: OpRow) -> str:
-    """The status of a DNS operation in words. The probe counts rcodes from 1 on."""
-    status = row.labels.status
+def outcome(labels: OpLabels) -> str:
+    """The status in words where there are any: "NXDOMAIN"."""
+    status = labels.status
     if not status:
         return "no answer"
-    return by_name("dns").explain(int(status) + 1) if status.isdigit() else status
+    if labels.protocol == "dns" and status.isdigit():
+        return by_name("dns").explain(int(status) + 1)  # the probe counts rcodes from 1 on
+    return status
 
 
 def external(row: ExternalRow) -> Record:

@@ -114,10 +114,6 @@ def _failures(r: Record) -> str:
     return f"{r['failures']} " + ",".join(r["failed"])
 
 
-def _status(r: Record) -> str:
-    return fmt.text(r["status"]) or "none"
-
-
 def _answers(r: Record) -> str:
     answers = r["answers"]
     if not answers:
@@ -193,12 +189,15 @@ class _DnsRow:
 
 def _dns(snapshot: Snapshot, horizon: Horizon) -> list[Row]:
     del horizon
-    newest = {(a.workload, a.type, a.question): a for a in snapshot.answers}
+    newest: dict[tuple[Any, ...], DnsAnswer] = {}
+    for answer in snapshot.answers:
+        newest[answer.type, answer.question] = newest[answer.workload, answer.type, answer.question] = answer
     rows = []
     for op in snapshot.ops:
         if op.labels.protocol == "dns" and op.count:
             kind, _, question = op.labels.operation.partition(" ")
-            rows.append(_DnsRow(op, newest.get((op.labels.workload, kind, question))))
+            own = newest.get((op.labels.workload, kind, question))
+            rows.append(_DnsRow(op, own or newest.get((kind, question))))
     return rows
 
 
@@ -268,7 +267,7 @@ REQUESTS: Final = Table(
         PEER,
         PROTOCOL,
         Column("operation", "OPERATION", _text("operation"), least=18),
-        Column("status", "STATUS", _status),
+        Column("status", "STATUS", _text("outcome")),
         number("count", "COUNT"),
         number("slow", "SLOW", rank=3),
         number("mean_ns", "MEAN", fmt.duration, rank=5),
