@@ -125,10 +125,9 @@ static void packet_of(struct packet *p, const struct ip_packet *ip, int directio
 void engine_segment(struct native_sock *sock, const struct ip_packet *ip, enum track_direction way)
 {
 	int direction = way == TRACK_EGRESS ? EGRESS : INGRESS;
-	const __u8 *end = ip->data + ip->captured;
 	skb_t skb = {
 		.data = (uintptr_t)ip->data,
-		.data_end = (uintptr_t)end,
+		.data_end = (uintptr_t)(ip->data + ip->captured),
 		.len = ip->length,
 		.sk = &sock->sk,
 	};
@@ -136,13 +135,13 @@ void engine_segment(struct native_sock *sock, const struct ip_packet *ip, enum t
 
 	packet_of(&p, ip, direction);
 	if (ip->transport == IPPROTO_UDP) {
-		hook_udp(&skb, &sock->sk, &p, ip->data, end, direction);
+		hook_udp(&skb, &sock->sk, &p, direction);
 		return;
 	}
 	if (!p.len && !(p.flags & (TCP_SYN | TCP_RST | TCP_FIN)))
 		return;
 	for (int run = 0; run < MAX_RUNS; run++)
-		if (!hook_tcp(&skb, &sock->sk, &p, ip->data, end, direction))
+		if (!hook_tcp(&skb, &sock->sk, &p, direction))
 			return;
 }
 

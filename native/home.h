@@ -41,9 +41,14 @@ struct native_map {
 	uint32_t storage;    /* number of the storage + 1 */
 };
 
+/* Fuzzing wants small tables: quick to make, and often full. */
+#ifndef NATIVE_SHRINK
+#define NATIVE_SHRINK 1
+#endif
+
 #define NATIVE_MAP(name, KIND, SIZE, N)                                                            \
 	static struct native_map name __attribute__((unused)) = {                                  \
-		.kind = KIND, .value_size = SIZE, .max = N}
+		.kind = KIND, .value_size = SIZE, .max = ((N) + NATIVE_SHRINK - 1) / NATIVE_SHRINK}
 
 #define HASH_MAP(name, K, V, N)                                                                    \
 	_Static_assert(sizeof(K) == sizeof(uint64_t), "keys of hash maps are ids");                \
@@ -179,6 +184,26 @@ static inline __u64 word_at(const void *at)
 
 	__builtin_memcpy(&word, at, sizeof(word));
 	return word;
+}
+
+static inline void word_put(void *at, __u64 word)
+{
+	__builtin_memcpy(at, &word, sizeof(word));
+}
+
+static inline __u64 blur(__u64 value, __u64 zero)
+{
+	return value + zero;
+}
+
+static inline const __u8 *skb_begin(const void *skb)
+{
+	return (const __u8 *)(uintptr_t)((const skb_t *)skb)->data;
+}
+
+static inline const __u8 *skb_end(const void *skb)
+{
+	return (const __u8 *)(uintptr_t)((const skb_t *)skb)->data_end;
 }
 
 #define atomic_add(ptr, value) ((void)(*(ptr) += (value)))

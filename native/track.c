@@ -460,6 +460,7 @@ static struct pair *tcp_first(const struct ip_packet *ip, uint32_t bucket)
 		counts.conversations++;
 		p->client = 1;
 		make_socket(p, 1, false);
+		engine_connecting(&p->side[1].sock);
 	}
 	return p;
 }

@@ -9,7 +9,7 @@
 #include "home.h"
 #include "link.h"
 
-#define TRACK_PAIRS 65536                   /* conversations at one time */
+#define TRACK_PAIRS (65536 / NATIVE_SHRINK) /* conversations at one time */
 #define TRACK_HANDSHAKE_NS 120000000000ull  /* as long as a connect() waits at most, about */
 #define TRACK_QUIET_UDP_NS 60000000000ull   /* then a UDP socket counts as closed */
 #define TRACK_DEAD_NS 60000000000ull        /* TIME_WAIT: late packets of a closed connection */
