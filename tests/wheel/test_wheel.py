@@ -37,7 +37,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of programs of a fresh environment that has the wheel and what it depends on."""
     folder = tmp_path_factory.mktemp("clean")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
+    pip: list[str | Path] = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
     constraints = ROOT / "tools/setup/constraints.txt"
     done = subprocess.run([*pip, "-c", constraints, wheel], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
