@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from kindling.config import DEFAULT_LISTEN
@@ -13,18 +13,13 @@ from kindling.errors import InputError, SettingError, UnreachableError
 DEFAULT_URL = f"http://{DEFAULT_LISTEN}"
 TIMEOUT_SECONDS = 10
 
+_KINDS: Final = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+
 
 def fetch(url: str, path: str, parameters: dict[str, str | int] | None = None) -> dict[str, Any]:
     """JSON of an agent. The environment's proxies are not asked: agents are near."""
-    parts = urlsplit(url)
-    kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}.get(parts.scheme)
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    if kind is None or not host:
-        raise SettingError(f"{url!r} is not the address of an agent.", hint=f"Write it like {DEFAULT_URL}.")
-    target = f"{parts.path.rstrip('/')}{path}"
+    kind, host, port, base = _split(url)
+    target = f"{base}{path}"
     if parameters:
         target += f"?{urlencode(parameters)}"
     connection = kind(host, port, timeout=TIMEOUT_SECONDS)
@@ -38,6 +33,22 @@ def fetch(url: str, path: str, parameters: dict[str, str | int] | None = None) -
     finally:
         connection.close()
     return _decode(url, response.status, body)
+
+
+def _split(url: str) -> tuple[type[http.client.HTTPConnection], str, int | None, str]:
+    """Kind of connection, host, port and path before /api."""
+    try:
+        parts = urlsplit(url)
+        kind, host, port = _KINDS.get(parts.scheme), parts.hostname, parts.port
+    except ValueError:
+        raise _no_address(url) from None
+    if kind is None or not host:
+        raise _no_address(url)
+    return kind, host, port, parts.path.rstrip("/")
+
+
+def _no_address(url: str) -> SettingError:
+    return SettingError(f"{url!r} is not the address of an agent.", hint=f"Write it like {DEFAULT_URL}.")
 
 
 def _decode(url: str, status: int, body: bytes) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from factories import CURL, NGINX, NOON, flow, op, snapshot
 from kindling.errors import InputError
 from kindling.export import format as fmt
 from kindling.export.horizon import Horizon
-from kindling.export.tables import DNS, EXTERNAL, FLOWS, REQUESTS, TABLES, select
+from kindling.export.tables import DNS, EXTERNAL, FLOWS, REQUESTS, TABLES, Table, select
 from kindling.model import DnsAnswer, DnsRecord
 
 
@@ -39,7 +39,7 @@ def test_an_unknown_key_is_refused_with_those_known() -> None:
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
-def test_every_sortable_key_can_be_sorted_by(table) -> None:  # type: ignore[no-untyped-def]
+def test_every_sortable_key_can_be_sorted_by(table: Table) -> None:
     view = snapshot(
         flows=[flow(opened=1), flow(opened=2, name="", evidence="address")],
         ops=[op((1,)), op((2,), protocol="dns", operation="A example.org", content="example.org", status="0")],
@@ -51,7 +51,7 @@ def test_every_sortable_key_can_be_sorted_by(table) -> None:  # type: ignore[no-
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
-def test_every_cell_can_be_shown(table) -> None:  # type: ignore[no-untyped-def]
+def test_every_cell_can_be_shown(table: Table) -> None:
     view = snapshot(
         flows=[flow(failed={"refused": 1}), flow(name="", remote_ip="2001:db8::1", inferred=True)],
         ops=[op((1,)), op((2,), protocol="dns", operation="A example.org", content="example.org", status="")],

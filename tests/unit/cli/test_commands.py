@@ -1,0 +1,244 @@
+"""Commands as users type them; an agent of fixed answers on the other side."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+import kindling
+from factories import flow, op, snapshot
+from kindling.cli import main as entry
+from kindling.cli.client import fetch
+from kindling.cli.main import COMMANDS, run
+from kindling.errors import KindlingError, PrivilegeError, UnreachableError, UnsupportedError, VerifierError
+from kindling.export.coverage import coverage
+from kindling.export.horizon import Horizon
+from kindling.export.tables import TABLES, select
+
+CAPTURES = Path(__file__).parents[2] / "captures"
+CLOSED = "http://127.0.0.1:1"
+SHOWN = snapshot(flows=[flow(opened=n, inferred=n == 1) for n in range(60)], ops=[op((1, 2))], lost={"gap": 4})
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the agent does."""
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        name = path.rpartition("/")[2]
+        if name == "status":
+            self._send(
+                {"version": "9", "node": "n", "cpu_user_seconds": 1.0, "cpu_system_seconds": 0.5}
+                | {"resident_bytes": 1, "coverage": coverage(SHOWN)}
+            )
+        elif name in TABLES:
+            given = dict(part.split("=", 1) for part in query.split("&") if part)
+            limit, sort = int(given.get("limit") or 0), given.get("sort", "")
+            if sort == "colour":
+                self._send({"error": "flows cannot be sorted by 'colour'."}, 400)
+                return
+            rows, total = select(TABLES[name], SHOWN, Horizon(), sort=sort, limit=limit)
+            self._send({"table": name, "total": total, "coverage": coverage(SHOWN), "rows": rows})
+        else:
+            self._send("no object", 404)
+
+    def _send(self, value: Any, status: int = 200) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_each_table_is_a_command(name: str, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([name, "--url", url]) == 0
+    out = capsys.readouterr().out
+    assert "4 lost" in out
+    assert "gap since" in out
+    assert "\033" not in out
+
+
+def test_a_table_stops_at_fifty_and_says_so(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flows", "--url", url]) == 0
+    out = capsys.readouterr().out
+    assert "10 more rows: --limit 0 shows all" in out
+    assert "older than the agent" in out
+
+
+def test_json_has_everything(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flows", "--url", url, "--output", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert len(document["rows"]) == document["total"] == 60
+    assert document["coverage"]["lost"] == 4
+
+
+def test_limit_and_sort(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flows", "--url", url, "--output", "json", "--limit", "2", "--sort", "-opened"]) == 0
+    assert [row["opened"] for row in json.loads(capsys.readouterr().out)["rows"]] == [0, 1]
+
+
+def test_top_once(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["top", "--url", url, "--once"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Kindling 9 on n")
+    assert "Destinations outside this host (1)" in out
+    assert "Connections: who talks to whom (60)" in out
+
+
+def test_without_an_agent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flows", "--url", CLOSED]) == 5
+    err = capsys.readouterr().err
+    assert "No agent answers at http://127.0.0.1:1 (connection refused)" in err
+    assert "kindling agent" in err
+
+
+@pytest.mark.parametrize("bad", ["x", "ftp://host", "http://", "http://host:port", "http://[::1"])
+def test_bad_addresses(bad: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flows", "--url", bad]) == 2
+    assert "is not the address of an agent" in capsys.readouterr().err
+
+
+def test_an_agent_behind_a_path(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flows", "--url", f"{url}/node-1/"]) == 0
+    assert "4 lost" in capsys.readouterr().out
+
+
+def test_something_else_answers(url: str) -> None:
+    with pytest.raises(UnreachableError, match="no Kindling agent: HTTP status 404"):
+        fetch(url, "/nothing")
+
+
+def test_the_agents_refusal_is_shown(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flows", "--url", url, "--sort", "colour"]) == 2
+    assert "cannot be sorted" in capsys.readouterr().err
+
+
+def test_unknown_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["fly"]) == 2
+    assert run(["flows", "--fast"]) == 2
+    assert run(["flows", "--limit", "-1"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert kindling.__version__ in capsys.readouterr().out
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {name} " in out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_teaches_by_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip(f"kindling.cli.{name}")
+    assert run([name, "--help"]) == 0
+    assert f"  kindling {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(KindlingError("no"), 1), (PrivilegeError("no"), 3), (UnsupportedError("no"), 4)],
+)
+def test_errors_become_messages(
+    error: KindlingError, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run_failing(error, monkeypatch) == code
+    assert capsys.readouterr().err.startswith("kindling: no\n")
+
+
+def test_the_verifiers_last_words_are_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = "\n".join(f"line {n}" for n in range(100))
+    assert _run_failing(VerifierError("egress", "permission denied", log), monkeypatch) == 4
+    err = capsys.readouterr().err
+    assert "line 99" in err
+    assert "line 50" not in err
+
+
+def _run_failing(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
+    @click.command()
+    def failing() -> None:
+        raise error
+
+    monkeypatch.setattr(entry.Commands, "get_command", lambda *_: failing)
+    return run(["flows"])
+
+
+def test_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _run_failing(KeyboardInterrupt(), monkeypatch) == 130
+
+
+# --- replay -----------------------------------------------------------------------------------
+
+
+def replay(*arguments: str) -> int:
+    pytest.importorskip("kindling.capture.replay")
+    return run(["replay", *arguments])
+
+
+def test_replay_shows_every_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay(str(CAPTURES / "http_get.pcap")) == 0
+    out = capsys.readouterr().out
+    assert all(table.title in out for table in TABLES.values())
+    assert "GET /index.html" in out
+    assert out.rstrip().endswith("0 lost")
+
+
+def test_replay_gives_the_records_of_the_api(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    assert run(["requests", "--url", url, "--output", "json"]) == 0
+    live = json.loads(capsys.readouterr().out)["rows"][0]
+    assert replay(str(CAPTURES / "http_get.pcap"), "--output", "json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert set(document) == {*TABLES, "events", "coverage"}
+    assert set(document["requests"][0]) == set(live)
+    assert {row["count"] for row in document["requests"]} == {1}
+
+
+def test_replay_of_one_protocol(capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay(str(CAPTURES / "dns_a.pcap"), "--protocol", "http", "--output", "json") == 0
+    assert not json.loads(capsys.readouterr().out)["flows"]
+    assert replay(str(CAPTURES / "dns_a.pcap"), "--protocol", "gopher") == 2
+    assert "http" in capsys.readouterr().err
+
+
+def test_replay_of_a_truncated_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = (CAPTURES / "http_get.pcap").read_bytes()
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(whole[: len(whole) - 7])
+    assert replay(str(cut)) == 2
+    captured = capsys.readouterr()
+    assert "GET /index.html" in captured.out
+    assert "ends in the middle of a record" in captured.err
+
+
+def test_replay_of_what_is_no_capture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay(str(tmp_path / "absent")) == 2
+    assert replay(__file__) == 2
+    captured = capsys.readouterr()
+    assert not captured.out
+    assert "no capture file" in captured.err

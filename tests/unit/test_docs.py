@@ -1,0 +1,63 @@
+"""What users can see or type is written down."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from factories import CURL, flow, op
+from kindling.cli.main import COMMANDS
+from kindling.export import records
+from kindling.export.families import FAMILIES, Family
+from kindling.model.codes import LOST_REASONS
+
+DOCS = Path(__file__).parents[2] / "docs"
+METRICS = (DOCS / "metrics.md").read_text(encoding="utf-8")
+API = (DOCS / "api.md").read_text(encoding="utf-8")
+COMMANDS_PAGE = (DOCS / "commands.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_every_family_is_documented_with_its_type(family: Family) -> None:
+    assert f"| `{family.name}` | {family.type} |" in METRICS
+
+
+@pytest.mark.parametrize("label", sorted({label for family in FAMILIES for label in family.labels}))
+def test_every_label_is_documented(label: str) -> None:
+    bare = label.removeprefix("src_").removeprefix("dst_")
+    assert f"`{label}`" in METRICS or f"`{bare}`" in METRICS
+
+
+def test_no_family_is_documented_that_does_not_exist() -> None:
+    documented = set(re.findall(r"^\| `((?:kindling|process)_\w+)`", METRICS, re.MULTILINE))
+    assert documented == {family.name for family in FAMILIES}
+
+
+@pytest.mark.parametrize("cause", LOST_REASONS)
+def test_every_cause_of_loss_is_documented(cause: str) -> None:
+    assert f"| `{cause}` | {LOST_REASONS[cause]} |" in METRICS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_documented(name: str) -> None:
+    assert f"| `kindling {name}` |" in COMMANDS_PAGE
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "check"])
+def test_every_option_of_a_command_is_documented(name: str) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "kindling.cli", name, "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    options = set(re.findall(r"^  (?:-\w, )?(--[a-z-]+)", shown, re.MULTILINE)) - {"--help"}
+    for option in options - {"--once"}:
+        assert option in COMMANDS_PAGE
+
+
+def test_every_field_of_a_record_is_documented() -> None:
+    fields = {*records.flow(flow()), *records.dns(op((1,), operation="A x"), None), *records.workload(CURL)}
+    for field in fields:
+        assert f"`{field}`" in API, field
