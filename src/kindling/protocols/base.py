@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from kindling.protocols.text import printable
+from kindling.model.printable import printable
 
 #: `status` of a request without answer (STATUS_NONE of bpf/types.h).
 NO_ANSWER: Final = 0

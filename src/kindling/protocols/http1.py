@@ -6,8 +6,8 @@ import re
 from typing import Final
 
 from kindling.model.codes import ProtocolNumber
+from kindling.model.printable import printable
 from kindling.protocols.base import MILLISECOND, NO_ANSWER, Operation, Protocol
-from kindling.protocols.text import printable
 
 #: RFC 9110 section 9.1: a method is a token.
 _METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")

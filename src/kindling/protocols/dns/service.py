@@ -6,8 +6,8 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
+from kindling.model.printable import printable
 from kindling.protocols.dns.name import MalformedError, read_name
-from kindling.protocols.text import printable
 
 _IPV4_HINT: Final = 4
 _IPV6_HINT: Final = 6
