@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-from kindling.agent.addresses import own_addresses
 from kindling.agent.listen import open_listener, url_of
 from kindling.agent.lock import data_directory
-from kindling.agent.watch import Watch
+from kindling.agent.watch import Tables, Watch
 from kindling.config import Settings
-
-if TYPE_CHECKING:
-    from kindling.capture.source import Source
+from kindling.identity.addresses import own_addresses
 
 Say = Callable[[str], None]
-OpenSource = Callable[[Settings, Say], contextlib.AbstractContextManager["Source"]]
-Ready = Callable[[str], contextlib.AbstractContextManager[None]]
+OpenTables = Callable[[Settings, Say], AbstractContextManager[Tables]]
+Ready = Callable[[str], AbstractContextManager[None]]
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -34,9 +29,7 @@ def nothing_more(url: str) -> Iterator[None]:
     yield
 
 
-def run_agent(
-    settings: Settings, *, say: Say, open_source: OpenSource | None = None, ready: Ready = nothing_more
-) -> None:
+def run_agent(settings: Settings, *, say: Say, open_tables: OpenTables, ready: Ready = nothing_more) -> None:
     """Run until SIGINT or SIGTERM. `say` is told of each step; `ready` is entered with the agent's address
     while it serves.
 
@@ -45,29 +38,28 @@ def run_agent(
     with ExitStack() as stack:
         stack.enter_context(data_directory(settings.data))
         listener = stack.enter_context(open_listener(settings.host, settings.port))
-        source = stack.enter_context((open_source or _live)(settings, say))
-        watch = _watch(source, settings)
+        tables = stack.enter_context(open_tables(settings, say))
+        watch = Watch(tables, settings, own_addresses=own_addresses)
         watch.tick()
         asyncio.run(_serve(watch, listener, say, ready))
 
 
-def _watch(source: Source, settings: Settings) -> Watch:
+@contextmanager
+def live_tables(settings: Settings, say: Say) -> Iterator[Tables]:
+    """Rows of this host's kernel: the probe loaded and attached, older sockets made known to it."""
+    from kindling.capture.live import LiveSource
     from kindling.identity import Identifier
+    from kindling.protocols.registry import slow_thresholds
     from kindling.table import Collector
 
-    return Watch(Collector(source, settings, Identifier()), settings, own_addresses=own_addresses)
-
-
-@contextmanager
-def _live(settings: Settings, say: Say) -> Iterator[Source]:
-    from kindling.capture.live import LiveSource
-
-    source = LiveSource(settings)
-    try:
+    with LiveSource(settings, slow_ns=dict(enumerate(slow_thresholds()))) as source:
         say(f"probe loaded, {source.attached} programs attached")
-        yield source
-    finally:
-        source.close()
+        identifier = Identifier()
+        collector = Collector(source, settings, identifier)
+        older = identifier.older_sockets()
+        missed = source.adopt(older)
+        say(f"{len(older)} sockets were open before" + (f", {missed} of them too many to remember" * bool(missed)))
+        yield collector
 
 
 async def _serve(watch: Watch, listener: socket.socket, say: Say, ready: Ready) -> None:

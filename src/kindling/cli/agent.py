@@ -41,11 +41,11 @@ listens on this host only unless told otherwise.
 @click.option("--interval", type=float, default=1.0, show_default=True, metavar="SECONDS", help="Between two readings.")
 @click.option("--quiet", is_flag=True, help="No live view on a terminal.")
 def command(listen: str, data: Path, interval: float, quiet: bool) -> None:
-    from kindling.agent.run import nothing_more, run_agent
+    from kindling.agent.run import live_tables, nothing_more, run_agent
 
     settings = Settings(listen=listen, data=data, interval=interval)
     view = sys.stdout.isatty() and not quiet
-    run_agent(settings, say=_say, ready=_top if view else nothing_more)
+    run_agent(settings, say=_say, open_tables=live_tables, ready=_top if view else nothing_more)
 
 
 def _say(line: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from factories import flow, request_event, snapshot
-from kindling.agent import addresses, run
+from kindling.agent import run
 from kindling.agent.listen import open_listener, url_of
 from kindling.agent.lock import AlreadyRunningError, data_directory
 from kindling.agent.watch import ADDRESSES_EVERY_SECONDS, Watch
@@ -111,10 +111,6 @@ def test_status() -> None:
     assert status["stats"] == {"ticks": 3}
 
 
-def test_own_addresses_hold_loopback() -> None:
-    assert "127.0.0.1" in addresses.own_addresses()
-
-
 def test_one_agent_per_directory(tmp_path: Path) -> None:
     path = tmp_path / "new" / "dir"
     with (
@@ -166,21 +162,16 @@ def _serve(listen: str, data: str) -> None:
     """Run in a process of its own: an agent over fixed tables."""
 
     @contextmanager
-    def source(settings: Settings, say: run.Say) -> Iterator[Any]:
+    def tables(settings: Settings, say: run.Say) -> Iterator[FakeTables]:
         del settings
-        say("source open")
-        yield None
-        say("source closed")
+        say("tables open")
+        yield FakeTables(flows=[flow(opened=3)])
+        say("tables closed")
 
-    def watch(source: Any, settings: Settings) -> Watch:
-        del source
-        return Watch(FakeTables(flows=[flow(opened=3)]), settings)
-
-    run._watch = watch
     run.run_agent(
         Settings(listen=listen, data=Path(data), interval=0.05),
         say=lambda line: print(line, flush=True),
-        open_source=source,
+        open_tables=tables,
     )
 
 
@@ -199,12 +190,12 @@ def test_serves_and_ends_cleanly(number: signal.Signals, host: str, tmp_path: Pa
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
     ) as agent:
         assert agent.stdout
-        assert agent.stdout.readline() == "source open\n"
+        assert agent.stdout.readline() == "tables open\n"
         url = agent.stdout.readline().split()[4]
         assert fetch(url, "/api/v1/flows")["rows"][0]["opened"] == 3
         assert fetch(url, "/api/v1/status")["pid"] == agent.pid
         agent.send_signal(number)
-        assert agent.stdout.read() == "source closed\n"
+        assert agent.stdout.read() == "tables closed\n"
         assert agent.wait(10) == 0
     with pytest.raises(UnreachableError):
         fetch(url, "/api/v1/flows")
