@@ -16,7 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from kindling.capture.bpf import loader, syscall
 from kindling.capture.bpf.program import BpfObject
+from kindling.capture.parameters import configure
 from kindling.errors import KindlingError, VerifierError
+from kindling.wire.btf import Kind
 
 TAIL = int(os.environ.get("TAIL", "40"))
 
@@ -28,6 +30,8 @@ def main() -> int:
     began = time.perf_counter()
     try:
         parsed = BpfObject.parse(Path(sys.argv[1]).read_bytes())
+        if parsed.btf.has(Kind.VAR, "config"):
+            configure(parsed.constant("config"), {})  # what is constant decides what the verifier looks at
         loaded = loader.load_maps(parsed)
     except KindlingError as error:
         print(error)

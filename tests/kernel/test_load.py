@@ -9,7 +9,7 @@ import pytest
 
 from kernel.compiled import frame, run_on_packet
 from kindling.capture.bpf import loader, syscall
-from kindling.capture.bpf.maps import Grace, HashMap, Numbers, Ring, shared_array
+from kindling.capture.bpf.maps import Grace, HashMap, Numbers, Ring, SharedArray
 from kindling.capture.bpf.program import BpfObject
 from kindling.errors import LayoutError, VerifierError
 from kindling.wire.layout import struct_dtype
@@ -36,7 +36,7 @@ def loaded(parsed: BpfObject) -> Iterator[loader.Loaded]:
 
 
 def rows_of(loaded: loader.Loaded) -> np.ndarray:
-    return shared_array(loaded.maps["rows"], struct_dtype(loaded.object.btf, "row"))
+    return SharedArray(loaded.maps["rows"], struct_dtype(loaded.object.btf, "row")).rows
 
 
 def test_constants_are_what_was_set(loaded: loader.Loaded) -> None:
@@ -66,6 +66,26 @@ def test_what_is_written_into_the_array_is_what_the_program_finds(loaded: loader
     rows["count"][1] = 1 << 40
     run_on_packet(loaded.programs["kd_main"], PACKET)
     assert rows["count"][1] == (1 << 40) + 1
+
+
+def test_rows_that_are_not_mapped_yet_read_as_zeros(loaded: loader.Loaded) -> None:
+    array = SharedArray(loaded.maps["rows"], struct_dtype(loaded.object.btf, "row"), 2)
+    queue = Numbers(loaded.maps["free"])
+    for number in range(1, 300):
+        assert queue.pop() == number
+    queue.push([299])  # on the array's third page
+    run_on_packet(loaded.programs["kd_main"], PACKET)
+    assert array.rows["count"][299] == 0
+    array.grow(300)
+    assert array.rows["count"][299] == 1
+    assert len(array.rows) == 300
+
+
+def test_an_array_outlives_its_map(parsed: BpfObject) -> None:
+    with loader.load_maps(parsed) as made:
+        rows = SharedArray(made.maps["rows"], struct_dtype(parsed.btf, "row")).rows
+    rows["count"][299] = 5
+    assert rows["count"].sum() == 5
 
 
 class TestRing:

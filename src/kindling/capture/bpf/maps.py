@@ -11,9 +11,10 @@ import mmap
 import os
 import struct
 import threading
+import weakref
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +29,55 @@ _RECORD_HEAD: Final = 8
 _BATCH: Final = 1024
 
 
-def shared_array(found: Map, dtype: np.dtype[np.void]) -> NDArray[np.void]:
-    """Map a BPF_F_MMAPABLE array into this process: reading and writing it needs no system call."""
-    spec = found.spec
-    stride = (spec.value_bytes + 7) & ~7
-    if dtype.itemsize != spec.value_bytes or stride != spec.value_bytes:
-        raise LayoutError(
-            f"The map {spec.name} holds values of {spec.value_bytes} bytes, its structure has {dtype.itemsize}.",
-            hint="`make build`.",
-        )
-    memory = mmap.mmap(found.fd, _pages(stride * spec.entries), mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-    return np.frombuffer(memory, dtype, spec.entries)
+class SharedArray:
+    """A BPF_F_MMAPABLE array in this process's memory: reading and writing it needs no system call.
+
+    The kernel maps every page at once, and each counts as this process's memory: so only the first `rows` are mapped,
+    more by `grow`. What is not mapped reads as zeros, and must not be written.
+    """
+
+    def __init__(self, found: Map, dtype: np.dtype[np.void], rows: int | None = None) -> None:
+        spec = found.spec
+        if dtype.itemsize != spec.value_bytes or spec.value_bytes % 8:
+            raise LayoutError(
+                f"The map {spec.name} holds values of {spec.value_bytes} bytes, its structure has {dtype.itemsize}.",
+                hint="`make build`.",
+            )
+        self._fd = found.fd
+        self._stride = spec.value_bytes
+        self._mapped = 0
+        self._bytes = _pages(self._stride * spec.entries)
+        self._address = _mmap(0, self._bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE, -1, 0)
+        memory = (ctypes.c_char * self._bytes).from_address(self._address)
+        # unmapped when the last array that looks at it is gone
+        weakref.finalize(memory, _libc.munmap, self._address, self._bytes).atexit = False
+        self.rows: NDArray[np.void] = np.frombuffer(memoryview(memory), dtype, spec.entries)
+        self.grow(spec.entries if rows is None else rows)
+
+    def grow(self, rows: int) -> None:
+        """Map at least so many rows."""
+        wanted = min(_pages(rows * self._stride), self._bytes)
+        if wanted > self._mapped:
+            at, size = self._address + self._mapped, wanted - self._mapped
+            _mmap(at, size, mmap.MAP_SHARED | _MAP_FIXED, self._fd, self._mapped)
+            self._mapped = wanted
+
+
+_MAP_FIXED: Final = 0x10
+_MAP_NORESERVE: Final = 0x4000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+
+
+def _mmap(address: int, size: int, flags: int, fd: int, offset: int) -> int:
+    result: int | None = _libc.mmap(address, size, mmap.PROT_READ | mmap.PROT_WRITE, flags, fd, offset)
+    if result is None or result == ctypes.c_void_p(-1).value:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
 
 
 def _pages(size: int) -> int:
@@ -167,7 +206,7 @@ class HashMap:
         value = self._found(Command.MAP_LOOKUP_ELEM, key)
         return value if value is not None and self.delete(key) else None
 
-    def items(self) -> tuple[NDArray[np.uint64], NDArray[np.generic]]:
+    def items(self) -> tuple[NDArray[np.uint64], NDArray[Any]]:
         """Return all keys and values; what comes and goes meanwhile may be missed, or seen."""
         if not self._no_batches:
             found = self._batches()
@@ -176,12 +215,12 @@ class HashMap:
             self._no_batches = True
         return self._one_by_one()
 
-    def _batches(self) -> tuple[NDArray[np.uint64], NDArray[np.generic]] | None:
+    def _batches(self) -> tuple[NDArray[np.uint64], NDArray[Any]] | None:
         cursor = ctypes.create_string_buffer(8)
         begun = False
         count = min(_BATCH, self._entries)
         keys_found: list[NDArray[np.uint64]] = []
-        values_found: list[NDArray[np.generic]] = []
+        values_found: list[NDArray[Any]] = []
         while True:
             keys = np.empty(count, "<u8")
             values = np.empty(count, self._dtype)
@@ -211,7 +250,7 @@ class HashMap:
                 return np.concatenate(keys_found), np.concatenate(values_found)
             begun = True
 
-    def _one_by_one(self) -> tuple[NDArray[np.uint64], NDArray[np.generic]]:
+    def _one_by_one(self) -> tuple[NDArray[np.uint64], NDArray[Any]]:
         keys: list[int] = []
         values: list[bytes] = []
         following = ctypes.create_string_buffer(8)

@@ -1,0 +1,227 @@
+"""This machine's kernel as a source of the probe's tables.
+
+Everything here is called by one thread. What the kernel does meanwhile, and why nothing is lost or counted twice:
+ARCHITECTURE.md, "The life of a slot".
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kindling.capture.bpf import attach, cgroup, loader
+from kindling.capture.bpf.maps import Grace, HashMap, Numbers, Ring, SharedArray
+from kindling.capture.bpf.program import BpfObject
+from kindling.capture.bpf.syscall import Update
+from kindling.capture.parameters import configure
+from kindling.config import Settings
+from kindling.errors import KindlingError
+from kindling.wire.layout import enum_values, struct_dtype
+
+OBJECT: Final = "kindling.bpf.o"
+TABLES: Final = ("owner", "flow", "op", "name")
+AGAIN: Final = {0: "kd_ingress", 1: "kd_egress"}
+"""By enum direction: the programs that call themselves for the rest of a packet."""
+
+_FREE_AT_LEAST: Final = 512
+_FREE_STEP: Final = 1024
+_STASH_NS: Final = 60 * 1_000_000_000
+_SWEEP_NS: Final = 30 * 1_000_000_000
+
+
+def read_object(name: str = OBJECT) -> bytes:
+    """Return a built object: of the installed package, or of a source checkout's build/."""
+    package = Path(__file__).resolve().parents[1]
+    for path in (package / "_probe" / name, package.parents[1] / "build" / name):
+        try:
+            return path.read_bytes()
+        except OSError:
+            continue
+    raise KindlingError(f"The probe's object {name} is not there.", hint="Build it with `make build`.")
+
+
+class LiveSource(AbstractContextManager["LiveSource"]):
+    """Satisfies `capture.source.Source`. Attached from its creation until it is closed.
+
+    Raises PrivilegeError, UnsupportedError or VerifierError where the kernel does not do what the probe needs.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        slow_ns: Mapping[int, int] | None = None,
+        bounds: Mapping[str, int] | None = None,
+        image: bytes | None = None,
+    ) -> None:
+        """`slow_ns`: by number of the protocol; `bounds`: entries by map; `image`: another object."""
+        del settings  # nothing of it is the probe's so far
+        self._resources = ExitStack()
+        try:
+            parsed = BpfObject.parse(read_object() if image is None else image)
+            configure(parsed.constant("config"), slow_ns or {})
+            self._loaded = loader.load(parsed, entries=bounds)
+            self._resources.callback(self._loaded.close)
+            self._open()
+            self._attach()
+        except BaseException:
+            self._resources.close()
+            raise
+
+    def _open(self) -> None:
+        parsed, maps = self._loaded.object, self._loaded.maps
+        self._types = parsed.btf
+        self._tables = {name: _Table(self._loaded, name) for name in TABLES}
+        self._losses = SharedArray(maps["losses"], self.dtype("losses")).rows["n"][0]
+        self._lost_names = {
+            number: name.removeprefix("LOST_").lower()
+            for name, number in enum_values(parsed.btf, "lost").items()
+            if number < len(self._losses)
+        }
+        self._control = SharedArray(maps["control"], self.dtype("control")).rows
+        self._ring = Ring(maps["events"])
+        self._pendings = HashMap(maps["pendings"], self.dtype("pending"))
+        self._stashes = HashMap(maps["stashes"], self.dtype("stash"))
+        self._adopted = HashMap(maps["adopted"], self.dtype("adopted"))
+        self._sweep_at = time.monotonic_ns() + _SWEEP_NS
+        self._grace = self._resources.enter_context(Grace())
+
+    def _attach(self) -> None:
+        loader.set_programs(self._loaded, "again", AGAIN)
+        self._root = cgroup.open_root()
+        self._resources.callback(os.close, self._root)
+        programs = ((spec, self._loaded.programs[spec.name]) for spec in self._loaded.object.programs.values())
+        self._attached = attach.attach(programs, self._root)
+        self._resources.callback(self._attached.close)
+
+    @property
+    def attached(self) -> int:
+        """Number of programs attached."""
+        return len(self._attached)
+
+    def map_descriptors(self) -> dict[str, int]:
+        """Return the descriptors of the maps, by name."""
+        return {name: each.fd for name, each in self._loaded.maps.items()}
+
+    # --- Source -------------------------------------------------------------------------------
+
+    def slots(self, table: str) -> NDArray[np.void]:
+        return self._tables[table].rows
+
+    def dtype(self, structure: str) -> np.dtype[np.void]:
+        return struct_dtype(self._types, structure)
+
+    def lost(self) -> dict[str, int]:
+        counts = self._losses.tolist()
+        return {name: counts[number] for number, name in self._lost_names.items()}
+
+    def events(self) -> list[bytes]:
+        return self._ring.drain()
+
+    def release(self, table: str, slots: Sequence[int], ids: Sequence[int], fold: Callable[[], None]) -> None:
+        self._tables[table].release(slots, ids, fold, self._grace)
+
+    def expire_queries(self, older_than_ns: int) -> list[bytes]:
+        keys, values = self._pendings.items()
+        expired = []
+        for key in keys[values["ts"] < older_than_ns].tolist():
+            taken = self._pendings.take(key)
+            if taken is None:
+                continue  # answered meanwhile, and counted by the probe
+            if np.frombuffer(taken, values.dtype)["ts"][0] < older_than_ns:
+                expired.append(taken)
+            else:  # answered, and the same key asked again: that one still waits
+                self._pendings.put(key, taken, Update.NOEXIST)
+        return expired
+
+    def refill(self) -> None:
+        for table in self._tables.values():
+            table.refill()
+        if time.monotonic_ns() >= self._sweep_at:
+            self._sweep()
+
+    def now(self) -> int:
+        return time.monotonic_ns()
+
+    def close(self) -> None:
+        self._resources.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- live only ----------------------------------------------------------------------------
+
+    def adopt(self, sockets: Mapping[int, tuple[int, int, int]], *, complete: bool = True) -> int:
+        """Tell the probe of sockets older than itself: owner, process and role, by cookie.
+
+        `complete`: these are all. Until then the probe does not count sockets that it knows nothing of.
+        Returns how many found no room; their owners stay unknown.
+        """
+        entry = np.zeros((), self.dtype("adopted"))
+        missed = 0
+        for cookie, (owner, process, role) in sockets.items():
+            entry["owner"], entry["tgid"], entry["role"] = owner, process, role
+            missed += not self._adopted.put(cookie, entry.tobytes())
+        if complete:
+            self._control["adopted"][0] = 1
+        return missed
+
+    def _sweep(self) -> None:
+        """Delete beginnings of messages whose rest never came."""
+        now = time.monotonic_ns()
+        self._sweep_at = now + _SWEEP_NS
+        keys, values = self._stashes.items()
+        self._stashes.delete_all(keys[values["ns"] + _STASH_NS < now].tolist())
+
+
+class _Table:
+    """A table of the probe: ids, slots and free numbers."""
+
+    def __init__(self, loaded: loader.Loaded, name: str) -> None:
+        maps = loaded.maps
+        dtype = struct_dtype(loaded.object.btf, f"{name}_slot")
+        self._ids = HashMap(maps[f"{name}_ids"], np.dtype("<u4"))
+        self._free = Numbers(maps[f"{name}_free"])
+        self._array = SharedArray(maps[f"{name}_slots"], dtype, 1)
+        self.rows = self._array.rows
+        self._head = self.rows["head"]
+        self._raw = self.rows.view("u1").reshape(len(self.rows), dtype.itemsize)
+        self._head["live"][0] = 1  # "other" is always there
+        self._handed_out = 1
+        """Slots from here on never were in the queue."""
+        self.refill()
+
+    def refill(self) -> None:
+        """Hand out slots that were never used, in order, until enough are free."""
+        if self._handed_out == len(self.rows):
+            return
+        used = int(np.count_nonzero(self._head["live"][: self._handed_out]))
+        if self._handed_out - used >= _FREE_AT_LEAST:
+            return
+        end = min(self._handed_out + _FREE_STEP, len(self.rows))
+        self._array.grow(end)
+        self._free.push(range(self._handed_out, end))
+        self._handed_out = end
+
+    def release(self, slots: Sequence[int], ids: Sequence[int], fold: Callable[[], None], grace: Grace) -> None:
+        index = np.asarray(slots, np.intp)
+        self._ids.delete_all(ids)  # nobody finds them any more
+        self._head["gen"][index] += 1  # nobody who remembers them takes them for his
+        grace.wait()  # and who held them already is done
+        fold()
+        self._raw[index, _GENERATION_BYTES:] = 0  # the generation stays: somebody may remember an old one
+        self._free.push(slots)
+
+
+_GENERATION_BYTES: Final = 4
+"""slot_head.gen comes first."""
