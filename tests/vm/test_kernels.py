@@ -49,7 +49,8 @@ def counted(request: pytest.FixtureRequest) -> Any:
         pytest.skip(f"NOT TESTED on Linux {request.param}: {error}")
     line = next((line for line in result.output.splitlines() if line.startswith("counted: ")), None)
     if line is None:
-        pytest.fail(f"Linux {request.param}: the guest counted nothing (exit {result.code}):\n{result.console[-6000:]}")
+        tail = "\n".join((result.output or result.console).splitlines()[-15:])
+        pytest.fail(f"Linux {request.param}: nothing was counted (exit {result.code}):\n{tail}", pytrace=False)
     return json.loads(line.removeprefix("counted: "))
 
 
