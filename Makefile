@@ -17,7 +17,7 @@ NATIVE_C := $(wildcard native/*.c native/*.h)
 PROBE := $(PROBE_C:bpf/%.bpf.c=src/kindling/_probe/%.bpf.o)
 NATIVE := src/kindling/_native/libkindling.so
 
-.PHONY: help setup setup-test build run test lint wheel kernels fuzz bench clean
+.PHONY: help setup setup-test build run test lint format wheel kernels fuzz bench clean
 
 help:
 	@echo 'Kindling shows who talks to whom on this Linux host, counted in the kernel.'
@@ -29,6 +29,7 @@ help:
 	@echo '  make setup     the Debian packages, .venv and the command .venv/bin/kindling'
 	@echo '  make build     the probe (BPF) and its native home (C)'
 	@echo '  make lint      format, types, import layers, C'
+	@echo '  make format    what lint says about format, done'
 	@echo '  make wheel     dist/*.whl: runs on machines without compiler or kernel headers'
 	@echo '  make kernels   the built probe on Debian kernels 5.10, 6.1 and 6.12, in qemu'
 	@echo '  make fuzz      every dissector and the capture reader under libFuzzer; TIME=600 seconds each'
@@ -73,6 +74,10 @@ test: setup-test build
 
 lint: setup-test
 	@tools/lint.sh
+
+format: setup-test
+	@.venv/bin/ruff format --quiet .
+	@git ls-files --cached --others --exclude-standard -- '*.c' '*.h' | xargs .venv/bin/clang-format -i
 
 kernels: setup-test build
 	@$(PY) -m pytest -m vm tests/vm $(ARGS)
