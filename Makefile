@@ -67,7 +67,7 @@ $(NATIVE): $(C) $(NATIVE_C) tools/build.py | .venv/.stamp-run
 # --- run, test, lint --------------------------------------------------------------------------
 
 run: setup build
-	@exec .venv/bin/kindling agent --view $(ARGS)
+	@exec .venv/bin/kindling agent $(ARGS)
 
 test: setup-test build
 	@$(PY) -m pytest $(ARGS)
