@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ listens on this host only unless told otherwise.
 @click.option("--interval", type=float, default=1.0, show_default=True, metavar="SECONDS", help="Between two readings.")
 @click.option("--quiet", is_flag=True, help="No live view on a terminal.")
 def command(listen: str, data: Path, interval: float, quiet: bool) -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # or NumPy starts threads and gives each a buffer
     from kindling.agent.run import live_tables, nothing_more, run_agent
 
     settings = Settings(listen=listen, data=data, interval=interval)
