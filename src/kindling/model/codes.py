@@ -48,7 +48,7 @@ class EventKind(IntEnum):
 FAILURE_NAMES: Final = ("refused", "reset", "timeout", "unreachable", "local", "aborted")
 
 #: enum lost, in order, each with the sentence that users read.
-LOST_REASONS: Final[dict[str, str]] = {
+_PROBE_LOSSES: Final = {
     "flow_full": "no free flow slot: counted under the flow 'other'",
     "op_full": "no free operation slot: counted under the operation 'other'",
     "op_budget": "a workload has too many operations: counted under 'other'",
@@ -66,7 +66,16 @@ LOST_REASONS: Final[dict[str, str]] = {
     "hello_full": "no room to put a split ClientHello together",
     "head_too_long": "a message head was longer than the probe follows",
 }
-LOST_NAMES: Final = tuple(LOST_REASONS)
+#: What the tables of user space could not show.
+_TABLE_LOSSES: Final = {
+    "flow_rows": "too many different flows: counted under the flow 'other'",
+    "op_rows": "too many different operations: counted under the operation 'other'",
+    "event_unreadable": "a slow or failed request, a failure or a DNS answer could not be read",
+}
+LOST_NAMES: Final = tuple(_PROBE_LOSSES)
+
+#: Every cause in `Snapshot.lost`.
+LOST_REASONS: Final = {**_PROBE_LOSSES, **_TABLE_LOSSES}
 
 #: enum alpn, in order.
 ALPN_NAMES: Final = ("", "http/1.1", "h2", "h3", "other")

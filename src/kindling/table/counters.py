@@ -8,7 +8,7 @@ or in a later one, whenever it happens.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -118,7 +118,8 @@ class Counters:
 
 
 def _offset(slots: NDArray[np.void], name: str) -> int:
-    return int((slots.dtype.fields or {})[name][1])
+    fields: Any = slots.dtype.fields
+    return int(fields[name][1])
 
 
 def _size(slots: NDArray[np.void], name: str) -> int:

@@ -203,6 +203,8 @@ class FlowTable:
         kind, name = host or (0, "")
         remote_ip = address_text(key["remote"].tobytes())
         role = ROLES.get(int(key["role"]), "unknown")
+        if name == remote_ip:
+            name = ""  # "Host: 192.0.2.1" names nothing
         evidence: Evidence = _EVIDENCE.get(kind, "address") if name else "address"
         if not name and role != "server":
             name = self._resolved.name(workload, remote_ip, now)

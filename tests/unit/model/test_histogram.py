@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kindling.model.histogram import BOUNDS_NS, BUCKETS, bucket, quantile
-import itertools
 
 
 @given(st.integers(0, 1 << 40))

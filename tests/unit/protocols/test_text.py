@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kindling.protocols.text import host_name, printable
+from kindling.protocols import host_name, printable
 
 
 @given(st.binary(max_size=300))

@@ -365,10 +365,10 @@ class Probe:
         at.free.extend(slots)
         self.released += len(slots)
 
-    def expire_queries(self, older_than_ns: int) -> list[np.void | bytes]:
+    def expire_queries(self, older_than_ns: int) -> list[bytes]:
         old = [p for p in self.pending if int.from_bytes(p[:8], "little") < older_than_ns]
         self.pending = [p for p in self.pending if p not in old]
-        return list(old)
+        return old
 
     def refill(self) -> None:
         pass

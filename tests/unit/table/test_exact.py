@@ -104,9 +104,7 @@ class Kernel(RuleBasedStateMachine):
     def close(self, data: st.DataObject, held: bool, size: int) -> None:
         endpoint = self.open.pop(data.draw(st.integers(0, len(self.open) - 1)))
         slot = self.probe.flow(endpoint, owner=3, port=endpoint)
-        self.run(
-            lambda: self.probe.add_flow(slot, closed=1, bytes_out=size, packets_out=1), held
-        )
+        self.run(lambda: self.probe.add_flow(slot, closed=1, bytes_out=size, packets_out=1), held)
         self.closed += 1
         self.bytes_out += size
 
