@@ -166,20 +166,27 @@ static void skipped(enum link_result why)
 	}
 }
 
-static uint64_t clock_shift; /* added to packet times so that the clock never goes back */
+static uint64_t clock_shift; /* added to packet times, so that the clock goes on and only on */
 
-#define CLOCK_JUMP_NS 10000000000ull
+#define CLOCK_BACK_NS 10000000000ull          /* 10 s */
+#define CLOCK_AHEAD_NS (86400ull * 30 * 1000000000) /* 30 days */
+#define CLOCK_LATEST_NS (1ull << 62)          /* of a first packet: in 2116 */
 
-/* Small steps back are packets of several interfaces out of order; a large one is another capture. */
+/* Small steps back are packets of several interfaces out of order. Large steps are another capture's clock, or a
+ * broken record: time stands still over them. */
 static void set_clock(uint64_t ts)
 {
-	uint64_t now = ts + clock_shift;
+	int64_t ahead;
 
-	if (now > native_now.ns) {
-		native_now.ns = now;
-	} else if (native_now.ns - now > CLOCK_JUMP_NS) {
-		clock_shift += native_now.ns - now;
+	if (!native_now.ns) {
+		native_now.ns = ts && ts < CLOCK_LATEST_NS ? ts : 1; /* 0 means "never" */
+		clock_shift = native_now.ns - ts;
 	}
+	ahead = (int64_t)(ts + clock_shift - native_now.ns);
+	if (ahead > (int64_t)CLOCK_AHEAD_NS || ahead < -(int64_t)CLOCK_BACK_NS)
+		clock_shift -= (uint64_t)ahead;
+	else if (ahead > 0)
+		native_now.ns += (uint64_t)ahead;
 }
 
 static void on_packet(void *ctx, const struct capture_packet *frame)
@@ -190,7 +197,7 @@ static void on_packet(void *ctx, const struct capture_packet *frame)
 	(void)ctx;
 	counts.packets++;
 	counts.bytes += frame->length;
-	set_clock(frame->ts + 1); /* a time of 0 means "never" */
+	set_clock(frame->ts);
 	result = link_read(frame, &ip);
 	if (result == LINK_IP)
 		track_packet(&ip);

@@ -1,10 +1,10 @@
 """A capture file as a source of the probe's tables: the same C code reads it as runs in the kernel.
 
-    with ReplaySource.open(path) as source:
-        source.fill(lambda done, total: ...)
-        collector = Collector(source, identify=Addresses(), clock=source.seconds)
-        collector.tick(final=True)
-        if source.fault: raise source.fault
+with ReplaySource.open(path) as source:
+    source.fill(lambda done, total: ...)
+    collector = Collector(source, identify=Addresses(), clock=source.seconds)
+    collector.tick(final=True)
+    if source.fault: raise source.fault
 """
 
 from __future__ import annotations
@@ -198,7 +198,8 @@ class ReplaySource(AbstractContextManager["ReplaySource"]):
             return
         if fault.code is Code.FORMAT:
             self.fault = CaptureError(
-                f"{self._name} is no capture file: {fault.reason}.", hint="pcap and pcapng can be read, also packed by gzip."
+                f"{self._name} is no capture file: {fault.reason}.",
+                hint="pcap and pcapng can be read, also packed by gzip.",
             )
         elif self.fault is None:
             self.fault = CaptureError(

@@ -1,0 +1,54 @@
+"""Captures of real programs: requests, queries, hellos, connections and bytes as tshark reads them from the same file."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+from unit.capture.replayed import CAPTURES, TSHARK, Seen, captures, seen_by_replay, seen_by_tshark
+
+if not TSHARK:
+    warnings.warn("tshark is missing: captures are compared with the golden files only", stacklevel=1)
+pytestmark = pytest.mark.skipif(not TSHARK, reason="tshark is missing (Debian: apt-get install tshark)")
+
+# What the two mean by a request differs there.
+OTHER_REQUESTS = {
+    "http_snapped.pcap": "tshark does not go on behind a packet that was cut off, the replay does",
+    "http_pipelining_many.pcap": "beyond 16 requests in flight the operation is `other`",
+    "http_upgrade.pcap": "tshark takes the upgraded stream for HTTP where it looks like it",
+}
+
+
+@pytest.fixture(params=captures())
+def both(request: pytest.FixtureRequest) -> tuple[str, Seen, Seen]:
+    path = CAPTURES / request.param
+    return request.param, seen_by_replay(path), seen_by_tshark(path)
+
+
+def test_requests(both: tuple[str, Seen, Seen]) -> None:
+    name, ours, theirs = both
+    if name in OTHER_REQUESTS:
+        pytest.skip(OTHER_REQUESTS[name])
+    assert ours.requests == theirs.requests
+    assert ours.hosts == theirs.hosts
+
+
+def test_queries(both: tuple[str, Seen, Seen]) -> None:
+    _, ours, theirs = both
+    assert ours.queries == theirs.queries
+
+
+def test_hellos(both: tuple[str, Seen, Seen]) -> None:
+    _, ours, theirs = both
+    assert ours.hellos == theirs.hellos
+
+
+def test_connections(both: tuple[str, Seen, Seen]) -> None:
+    _, ours, theirs = both
+    assert (ours.opened, ours.refused, ours.unanswered) == (theirs.opened, theirs.refused, theirs.unanswered)
+
+
+def test_bytes(both: tuple[str, Seen, Seen]) -> None:
+    _, ours, theirs = both
+    assert (ours.bytes_out, ours.bytes_in) == (theirs.bytes_out, theirs.bytes_in)
