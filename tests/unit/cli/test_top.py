@@ -1,0 +1,44 @@
+"""Rates of the live view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from factories import flow, op, snapshot
+from kindling.cli import top
+from kindling.export.coverage import coverage
+from kindling.export.horizon import Horizon
+from kindling.export.tables import TABLES, select
+
+
+def test_rates_are_those_since_the_look_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection, requests = flow(opened=1), op((1,))
+    shown = snapshot(flows=[connection], ops=[requests])
+
+    def fetch(url: str, path: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+        name = path.rpartition("/")[2]
+        if name == "status":
+            return {
+                "version": "9",
+                "node": "n",
+                "cpu_user_seconds": 1.0,
+                "cpu_system_seconds": 0.0,
+                "resident_bytes": 1,
+                "coverage": coverage(shown),
+            }
+        rows, total = select(TABLES[name], shown, Horizon())
+        return {"rows": rows, "total": total}
+
+    monkeypatch.setattr(top, "fetch", fetch)
+    screen = top.Screen("http://agent")
+    first = [line.split() for line in screen.lines(200, 40)]
+    assert [line[-1] for line in first if line[:1] == ["curl"]] == ["-", "-"]
+    connection.bytes_in += 4_000
+    requests.count += 30
+    shown.time += 2
+    second = screen.lines(200, 40)
+    assert [line.split()[-2:] for line in second if line.startswith("curl")] == [["2.0", "kB"], ["ms", "15"]]
+    external = next(line for line in second if line.startswith("example.org"))
+    assert external.endswith("2.0 kB")
