@@ -39,7 +39,7 @@ class Recycling:
     idle_seconds: float = 60.0
     """No change for that long: an operation, or a flow without open connections, is idle."""
     idle_open_seconds: float = 3_600.0
-    """The same for a flow that still has open connections."""
+    """The same for a flow that still has open TCP connections; under pressure, `idle_seconds`."""
     pressure: float = 0.75
     """Share of used slots beyond which `pressure_idle_seconds` takes the place of `idle_seconds`."""
     pressure_idle_seconds: float = 5.0

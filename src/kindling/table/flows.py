@@ -102,6 +102,7 @@ class FlowTable:
         self.patience = Patience()
         self._slots = slots
         self._key: Any = slots["key"]
+        self._transport: NDArray[np.uint8] = self._key["transport"]
         self._parent: NDArray[np.uint64] = slots["parent"]
         self._owners = owners
         self._names = names
@@ -150,6 +151,7 @@ class FlowTable:
 
     def vacate(self, slots: Sequence[int]) -> None:
         """After the source has given the slots back."""
+        self._end_conversations(slots)
         for slot in slots:
             gone = self._bindings.pop(slot)
             del self._by_id[gone.flow]
@@ -161,17 +163,32 @@ class FlowTable:
         self.counters.vacate(slots)
 
     def recyclable(self, before: float, before_open: float) -> list[int]:
-        """Slots without change since a time; with open connections, since a longer one."""
+        """Slots without change since a time; with open TCP connections, since a longer one."""
         idle = self.counters.idle(before)
-        kept = self.counters.kept
-        active = (kept("opened")[idle] + kept("unsettled")[idle] - kept("closed")[idle]).view(np.int64)
-        gone = idle[(active <= 0) | (self.counters.changed_at[idle] <= before_open)]
+        udp = self._transport[idle] == _UDP
+        quiet = self.counters.changed_at[idle] <= before_open
+        gone = idle[(self._active(idle) <= 0) | udp | quiet]
         slots: list[int] = gone.tolist()
         return [slot for slot in slots if not self._has_ops(slot)]
 
     def visible(self) -> list[FlowRow]:
         """Rows in which anything was counted."""
         return [row for row in (*self.rows.values(), self._other) if _counted(row)]
+
+    def _end_conversations(self, slots: Sequence[int]) -> None:
+        """Nothing tells a UDP server that a client has gone: being idle does."""
+        active = self._active(np.fromiter(slots, np.intp)).tolist()
+        for slot, open_ in zip(slots, active, strict=True):
+            row = self._bindings[slot].row
+            if open_ > 0 and row.labels.transport == "udp" and row.labels.role == "server":
+                row.closed += open_
+                row.active = row.opened + row.unsettled - row.closed
+
+    def _active(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Connections that were opened under these slots and not closed; negative when it is the other way."""
+        kept = self.counters.kept
+        active = kept("opened")[slots] + kept("unsettled")[slots] - kept("closed")[slots]
+        return active.view(np.int64)
 
     def _has_ops(self, slot: int) -> bool:
         parent = self._parents.get(self._bindings[slot].parent)

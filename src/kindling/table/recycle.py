@@ -59,8 +59,10 @@ class Recycler:
     def _recycle_flows(self, now: float) -> None:
         occupancy = self._flows.counters.occupancy
         patience = self._patience(occupancy)
-        patience_open = max(patience, self._policy.idle_open_seconds)
-        slots = self._flows.recyclable(now - patience, now - patience_open)[: self._policy.batch]
+        pressed = occupancy.fill > self._policy.pressure
+        patience_open = self._policy.idle_seconds if pressed else self._policy.idle_open_seconds
+        before, before_open = now - patience, now - max(patience, patience_open)
+        slots = self._flows.recyclable(before, before_open)[: self._policy.batch]
         if slots:
             self._release("flow", occupancy, slots, lambda: self._flows.fold(slots, now))
             self._flows.vacate(slots)

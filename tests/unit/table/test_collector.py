@@ -411,6 +411,29 @@ class TestRecycling:
         self.later(probe, collector, 1)
         assert flow(collector).active == 0, "counted where it was opened"
 
+    def test_clients_of_a_udp_server_leave_without_a_word(
+        self, probe: Probe, collect: Callable[..., Collector]
+    ) -> None:
+        collector = collect(recycling=self.fast)
+        for _ in range(3):
+            slot = probe.flow(50, owner=3, role=RoleNumber.SERVER, transport=17)
+            probe.add_flow(slot, opened=1, packets_in=1)
+            collector.tick()
+            assert flow(collector).active == 1
+            self.later(probe, collector, 10)
+            assert flow(collector).active == 0
+        assert (flow(collector).opened, flow(collector).closed) == (3, 3)
+
+    def test_idle_udp_sockets_of_clients(self, probe: Probe, collect: Callable[..., Collector]) -> None:
+        collector = collect(recycling=self.fast)
+        probe.add_flow(probe.flow(50, owner=3, transport=17), opened=1)
+        collector.tick()
+        self.later(probe, collector, 10)
+        assert (probe.released, flow(collector).active) == (1, 1)
+        probe.add_flow(probe.flow(50, owner=3, transport=17), closed=1)
+        self.later(probe, collector, 1)
+        assert flow(collector).active == 0
+
     def test_pressure(self, probe: Probe, collect: Callable[..., Collector]) -> None:
         recycling = Recycling(idle_seconds=1000, pressure=0.5, pressure_idle_seconds=2)
         collector = collect(recycling=recycling)
