@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kindling.export.external import ExternalRow
+from kindling.export.quantiles import quantiles
 from kindling.model import DnsAnswer, FailureEvent, FlowRow, OpLabels, OpRow, RequestEvent, Workload
-from kindling.model.histogram import quantile
 from kindling.protocols.registry import by_name
 
 Record = dict[str, Any]
@@ -69,6 +69,7 @@ def request(row: OpRow) -> Record:
     """Requests of one operation with one status. Quantiles are off by at most 12.5 %."""
     labels = row.labels
     count = row.count
+    p50, p90, p99 = quantiles(row.hist, (0.5, 0.9, 0.99))
     return {
         **workload(labels.workload),
         "role": labels.role,
@@ -92,9 +93,9 @@ def request(row: OpRow) -> Record:
         "wait_ns": row.wait_ns,
         "receive_ns": row.receive_ns,
         "mean_ns": row.duration_ns // count if count else 0,
-        "p50_ns": round(quantile(row.hist, 0.5)),
-        "p90_ns": round(quantile(row.hist, 0.9)),
-        "p99_ns": round(quantile(row.hist, 0.99)),
+        "p50_ns": round(p50),
+        "p90_ns": round(p90),
+        "p99_ns": round(p99),
         "request_bytes": row.request_bytes,
         "response_bytes": row.response_bytes,
         "first_seen": row.first_seen,
