@@ -103,6 +103,17 @@ def test_loopback_is_not_external(agent: Agent, site: Path) -> None:
     assert not of_port(agent.rows("external"), port)
 
 
+def test_what_is_outside_is_external_even_if_nobody_answers(agent: Agent) -> None:
+    nowhere = "192.0.2.1"  # RFC 5737: for documentation, never assigned
+    curl("--connect-timeout", "1", f"http://{nowhere}:81/")
+
+    def found(rows: list[dict[str, Any]]) -> bool:
+        return any(row["destination"] == nowhere and row["failures"] for row in rows)
+
+    row = next(row for row in agent.wait_for("external", found) if row["destination"] == nowhere)
+    assert (row["port"], row["connections"], row["failures"], row["comm"]) == (81, 0, 1, "curl")
+
+
 def test_metrics_say_the_same(agent: Agent, site: Path) -> None:
     with web_server(site) as port:
         assert curl(*([f"http://127.0.0.1:{port}/index.html"] * 7), *(["--output", "/dev/null"] * 6)).returncode == 0
