@@ -122,6 +122,39 @@ static void packet_of(struct packet *p, const struct ip_packet *ip, int directio
 	};
 }
 
+/* The readers of bpf/kindling.bpf.c, which the kernel calls after the program that counts. */
+static void read_tcp(skb_t *skb, struct native_sock *sock, const struct packet *counted,
+		     int direction, int reader)
+{
+	struct conn *c = conn_of(&sock->sk);
+	struct window *w;
+	__u32 zero = 0;
+
+	w = bpf_map_lookup_elem(&ingress_window, &zero);
+	if (!c || !w)
+		return;
+	for (int run = 0; run < MAX_RUNS; run++) {
+		struct packet p = *counted;
+
+		if (!tcp_read(skb, c, &sock->sk, w, &p, direction, reader))
+			return;
+	}
+}
+
+static void read_udp(skb_t *skb, struct native_sock *sock, struct packet *p, int direction)
+{
+	struct conn c = {};
+	struct conn *shared;
+
+	if (!udp_begin(skb, &sock->sk, p, &c, &shared, direction))
+		return;
+	udp_identity(shared, &c);
+	if (direction == EGRESS)
+		udp_egress(skb, &c, p);
+	else
+		udp_ingress(skb, &c, p);
+}
+
 void engine_segment(struct native_sock *sock, const struct ip_packet *ip, enum track_direction way)
 {
 	int direction = way == TRACK_EGRESS ? EGRESS : INGRESS;
@@ -132,17 +165,19 @@ void engine_segment(struct native_sock *sock, const struct ip_packet *ip, enum t
 		.sk = &sock->sk,
 	};
 	struct packet p;
+	int reader;
 
 	packet_of(&p, ip, direction);
 	if (ip->transport == IPPROTO_UDP) {
-		hook_udp(&skb, &sock->sk, &p, direction);
+		if (hook_udp(&skb, &sock->sk, &p, direction) != READER_NONE)
+			read_udp(&skb, sock, &p, direction);
 		return;
 	}
 	if (!p.len && !(p.flags & (TCP_SYN | TCP_RST | TCP_FIN)))
 		return;
-	for (int run = 0; run < MAX_RUNS; run++)
-		if (!hook_tcp(&skb, &sock->sk, &p, direction))
-			return;
+	reader = hook_tcp(&skb, &sock->sk, &p, direction);
+	if (reader != READER_NONE)
+		read_tcp(&skb, sock, &p, direction, reader);
 }
 
 static void skipped(enum link_result why)
