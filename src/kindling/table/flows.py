@@ -176,13 +176,13 @@ class FlowTable:
         return [row for row in (*self.rows.values(), self._other) if _counted(row)]
 
     def _end_conversations(self, slots: Sequence[int]) -> None:
-        """Nothing tells a UDP server that a client has gone: being idle does."""
+        """Nothing tells a UDP socket that a remote has gone: being idle does."""
         active = self._active(np.fromiter(slots, np.intp)).tolist()
         for slot, open_ in zip(slots, active, strict=True):
             row = self._bindings[slot].row
-            if open_ > 0 and row.labels.transport == "udp" and row.labels.role == "server":
+            if open_ > 0 and row.labels.transport == "udp":
                 row.closed += open_
-                row.active = row.opened + row.unsettled - row.closed
+                _balance(row)
 
     def _active(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
         """Connections that were opened under these slots and not closed; negative when it is the other way."""
@@ -255,7 +255,7 @@ class FlowTable:
                 if added[column]:
                     row.failed[reason] += added[column]
             row.unsettled += _signed(added[self._unsettled])
-            row.active = row.opened + row.unsettled - row.closed
+            _balance(row)
             row.last_seen = now
             if srtt:
                 row.srtt_us = srtt
@@ -270,6 +270,14 @@ class FlowTable:
 def _signed(word: int) -> int:
     """A gauge's difference modulo 2^64."""
     return word - (1 << 64) if word >> 63 else word
+
+
+def _balance(row: FlowRow) -> None:
+    """How many are active. A UDP socket may be closed after its conversation was ended for idleness."""
+    row.active = row.opened + row.unsettled - row.closed
+    if row.active < 0 and row.labels.transport == "udp":
+        row.closed += row.active
+        row.active = 0
 
 
 def _counted(row: FlowRow) -> bool:

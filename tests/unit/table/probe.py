@@ -1,6 +1,6 @@
 """A simulated probe: the tables of bpf/types.h in plain memory, and a Source over them.
 
-Layouts are written by hand here, and nowhere else, so that the table's tests need no compiler.
+Layouts come from the built probe, as everywhere.
 """
 
 from __future__ import annotations
@@ -13,168 +13,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kindling.capture.native import probe_types
 from kindling.model import EventKind, ProtocolNumber, RoleNumber
-from kindling.model.histogram import BUCKETS, bucket
+from kindling.model.histogram import bucket
+from kindling.wire.layout import struct_dtype
 
-U8, U16, U32, U64 = np.uint8, np.uint16, np.uint32, np.uint64
+U8, U32, U64 = np.uint8, np.uint32, np.uint64
 
-HEAD = np.dtype([("gen", U32), ("live", U32), ("id", U64)], align=True)
-OWNER_KEY = np.dtype([("cgroup", U64), ("netns", U64), ("comm", U8, 16)], align=True)
-OWNER = np.dtype(
-    [
-        ("head", HEAD),
-        ("key", OWNER_KEY),
-        ("tgid", U32),
-        ("uid", U32),
-        ("ops_added", U32),
-        ("ops_removed", U32),
-    ],
-    align=True,
-)
-FLOW_KEY = np.dtype(
-    [
-        ("owner", U64),
-        ("name", U64),
-        ("local", U32, 4),
-        ("remote", U32, 4),
-        ("port", U16),
-        ("role", U8),
-        ("transport", U8),
-        ("protocol", U8),
-        ("inferred", U8),
-        ("pad", U16),
-    ],
-    align=True,
-)
-FLOW = np.dtype(
-    [
-        ("head", HEAD),
-        ("key", FLOW_KEY),
-        ("parent", U64),
-        ("opened", U64),
-        ("unsettled", U64),
-        ("closed", U64),
-        ("closed_reset", U64),
-        ("failed", U64, 6),
-        ("connect_ns", U64),
-        ("connect_count", U64),
-        ("duration_ns", U64),
-        ("bytes_out", U64),
-        ("bytes_in", U64),
-        ("packets_out", U64),
-        ("packets_in", U64),
-        ("retransmits", U64),
-        ("resets_out", U64),
-        ("resets_in", U64),
-        ("srtt_us", U32),
-        ("rtt_min_us", U32),
-        ("tls_version", U8),
-        ("alpn", U8),
-        ("pad", U16),
-        ("pad2", U32),
-    ],
-    align=True,
-)
-OP = np.dtype(
-    [
-        ("head", HEAD),
-        ("parent", U64),
-        ("op", U64),
-        ("status", U16),
-        ("protocol", U8),
-        ("role", U8),
-        ("pad", U32),
-        ("slow", U64),
-        ("duration_ns", U64),
-        ("send_ns", U64),
-        ("wait_ns", U64),
-        ("receive_ns", U64),
-        ("request_bytes", U64),
-        ("response_bytes", U64),
-        ("pad2", U64, 3),
-        ("hist", U64, BUCKETS),
-    ],
-    align=True,
-)
-NAME = np.dtype(
-    [
-        ("head", HEAD),
-        ("kind", U8),
-        ("protocol", U8),
-        ("len", U16),
-        ("pad", U32),
-        ("text", U8, 232),
-    ],
-    align=True,
-)
-EVENT_HEAD = np.dtype(
-    [
-        ("kind", U16),
-        ("size", U16),
-        ("tgid", U32),
-        ("ts", U64),
-        ("owner", U64),
-        ("flow", U64),
-        ("local", U32, 4),
-        ("remote", U32, 4),
-        ("local_port", U16),
-        ("remote_port", U16),
-        ("role", U8),
-        ("transport", U8),
-        ("protocol", U8),
-        ("pad", U8),
-    ],
-    align=True,
-)
-EVENT_REQUEST = np.dtype(
-    [
-        ("head", EVENT_HEAD),
-        ("op", U64),
-        ("send_ns", U64),
-        ("wait_ns", U64),
-        ("receive_ns", U64),
-        ("request_bytes", U64),
-        ("response_bytes", U64),
-        ("status", U16),
-        ("slow", U8),
-        ("request_len", U8),
-        ("pad", U32),
-        ("request_head", U8, 64),
-    ],
-    align=True,
-)
-EVENT_FAILURE = np.dtype([("head", EVENT_HEAD), ("duration_ns", U64), ("reason", U32), ("pad", U32)], align=True)
-EVENT_DNS = np.dtype([("head", EVENT_HEAD), ("len", U32), ("full_len", U32), ("message", U8, 1024)], align=True)
-PENDING = np.dtype(
-    [
-        ("ts", U64),
-        ("parent", U64),
-        ("flow", U64),
-        ("op", U64),
-        ("owner", U64),
-        ("request_bytes", U32),
-        ("protocol", U8),
-        ("role", U8),
-        ("pad", U16),
-    ],
-    align=True,
-)
 
-DTYPES: dict[str, np.dtype[np.void]] = {
-    "owner": OWNER,
-    "flow": FLOW,
-    "op": OP,
-    "name": NAME,
-    "owner_slot": OWNER,
-    "flow_slot": FLOW,
-    "op_slot": OP,
-    "name_slot": NAME,
-    "event_head": EVENT_HEAD,
-    "event_request": EVENT_REQUEST,
-    "event_failure": EVENT_FAILURE,
-    "event_dns": EVENT_DNS,
-    "pending": PENDING,
-}
+def dtype(structure: str) -> np.dtype[np.void]:
+    return struct_dtype(probe_types(), structure)
+
+
+EVENT_HEAD = dtype("event_head")
+EVENT_REQUEST = dtype("event_request")
+EVENT_FAILURE = dtype("event_failure")
+EVENT_DNS = dtype("event_dns")
+PENDING = dtype("pending")
+FLOW = dtype("flow_slot")
+OP = dtype("op_slot")
 
 
 def address(text: str) -> NDArray[np.uint32]:
@@ -230,7 +87,7 @@ class Probe:
         grace: Callable[[], None] = lambda: None,
     ) -> None:
         sizes = {"owner": owners, "flow": flows, "op": ops, "name": names}
-        self.tables = {name: Table(DTYPES[name], size) for name, size in sizes.items()}
+        self.tables = {name: Table(dtype(f"{name}_slot"), size) for name, size in sizes.items()}
         self.losses: dict[str, int] = {}
         self.ring: list[bytes] = []
         self.pending: list[bytes] = []
@@ -249,7 +106,7 @@ class Probe:
             slot = table.take()
             row: Any = table.slots[slot]
             row["key"]["cgroup"] = cgroup
-            row["key"]["comm"][: len(comm)] = np.frombuffer(comm, U8)
+            row["key"]["comm"] = comm
             row["tgid"] = tgid
             table.publish(key, slot)
         return key
@@ -341,7 +198,7 @@ class Probe:
         return self.tables[table].slots
 
     def dtype(self, struct: str) -> np.dtype[np.void]:
-        return DTYPES[struct]
+        return dtype(struct)
 
     def lost(self) -> dict[str, int]:
         return dict(self.losses)
