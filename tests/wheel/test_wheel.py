@@ -3,8 +3,12 @@
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -115,3 +119,34 @@ def test_probe_is_found(installed: Path, tmp_path: Path) -> None:
 
     assert done.returncode in {0, 3, 4}, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.root
+def test_agent(installed: Path, tmp_path: Path) -> None:
+    """The agent counts from the installed wheel, and says good-bye on SIGINT."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{probe.getsockname()[1]}"
+    environment = {"PATH": "/nowhere", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+    command = [installed / "kindling", "agent", "--quiet", "--listen", listen, "--data", tmp_path / "data"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as agent:
+        try:
+            metrics = fetch(f"http://{listen}/metrics", agent)
+        finally:
+            agent.send_signal(signal.SIGINT)
+        _, said = agent.communicate(timeout=30)
+
+    assert "kindling_" in metrics, said
+    assert agent.returncode == 0, said
+
+
+def fetch(url: str, agent: subprocess.Popen[str]) -> str:
+    """Ask until the agent answers."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end and agent.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            time.sleep(0.1)
+    return ""

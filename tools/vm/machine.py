@@ -39,7 +39,7 @@ def run(
     files: dict[str, Path] | None = None,
     packages: dict[str, Path] | None = None,
     environment: dict[str, str] | None = None,
-    seconds: float = 120,
+    seconds: float = 300,
 ) -> Result:
     """Run a Python script in a guest.
 
