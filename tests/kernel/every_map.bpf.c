@@ -110,7 +110,7 @@ int kd_main(struct __sk_buff *skb)
 	return 1;
 }
 
-SEC("cgroup_skb/egress")
+SEC("cgroup_skb/egress/again/1")
 int kd_tail(struct __sk_buff *skb)
 {
 	__u32 key = 1;

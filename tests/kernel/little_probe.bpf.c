@@ -98,7 +98,7 @@ int kd_ingress(struct __sk_buff *skb)
 {
 	packet(skb);
 	if (skb->len == 1)
-		bpf_tail_call(skb, &again, INGRESS);
+		bpf_tail_call(skb, &readers_in, 1);
 	return PASS;
 }
 
@@ -106,7 +106,7 @@ SEC("cgroup_skb/egress")
 int kd_egress(struct __sk_buff *skb)
 {
 	if (skb->len == 1)
-		bpf_tail_call(skb, &again, EGRESS);
+		bpf_tail_call(skb, &readers_out, 1);
 	return PASS;
 }
 

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kindling.capture.bpf import attach, cgroup, loader
+from kindling.capture.bpf.drops import OBJECT as DROPS
+from kindling.capture.bpf.drops import Drops
 from kindling.capture.bpf.maps import Grace, HashMap, Numbers, Ring, SharedArray
 from kindling.capture.bpf.program import BpfObject
 from kindling.capture.bpf.syscall import Update
@@ -28,8 +30,6 @@ from kindling.wire.layout import enum_values, struct_dtype
 
 OBJECT: Final = "kindling.bpf.o"
 TABLES: Final = ("owner", "flow", "op", "name")
-AGAIN: Final = {0: "kd_ingress", 1: "kd_egress"}
-"""By enum direction: the programs that call themselves for the rest of a packet."""
 
 _FREE_AT_LEAST: Final = 512
 _FREE_STEP: Final = 1024
@@ -48,10 +48,18 @@ def read_object(name: str = OBJECT) -> bytes:
     raise KindlingError(f"The probe's object {name} is not there.", hint="Build it with `make build`.")
 
 
+def parse_probe(image: bytes | None = None, slow_ns: Mapping[int, int] | None = None) -> BpfObject:
+    """Return the probe, its constants set, ready to be loaded."""
+    parsed = BpfObject.parse(read_object() if image is None else image)
+    configure(parsed.constant("config"), slow_ns or {})
+    return parsed
+
+
 class LiveSource(AbstractContextManager["LiveSource"]):
     """Satisfies `capture.source.Source`. Attached from its creation until it is closed.
 
     Raises PrivilegeError, UnsupportedError or VerifierError where the kernel does not do what the probe needs.
+    `drops_missing` says why drops are not counted, and is empty where they are.
     """
 
     def __init__(
@@ -66,12 +74,11 @@ class LiveSource(AbstractContextManager["LiveSource"]):
         del settings  # nothing of it is the probe's so far
         self._resources = ExitStack()
         try:
-            parsed = BpfObject.parse(read_object() if image is None else image)
-            configure(parsed.constant("config"), slow_ns or {})
-            self._loaded = loader.load(parsed, entries=bounds)
+            self._loaded = loader.load(parse_probe(image, slow_ns), entries=bounds)
             self._resources.callback(self._loaded.close)
             self._open()
             self._attach()
+            self._count_drops()
         except BaseException:
             self._resources.close()
             raise
@@ -95,12 +102,24 @@ class LiveSource(AbstractContextManager["LiveSource"]):
         self._grace = self._resources.enter_context(Grace())
 
     def _attach(self) -> None:
-        loader.set_programs(self._loaded, "again", AGAIN)
         self._root = cgroup.open_root()
         self._resources.callback(os.close, self._root)
-        programs = ((spec, self._loaded.programs[spec.name]) for spec in self._loaded.object.programs.values())
+        loaded = self._loaded
+        programs = [
+            (spec, loaded.programs[spec.name]) for spec in loaded.object.programs.values() if spec.array is None
+        ]
         self._attached = attach.attach(programs, self._root)
         self._resources.callback(self._attached.close)
+
+    def _count_drops(self) -> None:
+        """Count dropped packets by reason, where the kernel tells it."""
+        self._drops: Drops | None = None
+        self.drops_missing = ""
+        try:
+            self._drops = Drops(read_object(DROPS))
+            self._resources.callback(self._drops.close)
+        except (KindlingError, OSError) as error:
+            self.drops_missing = str(error)
 
     @property
     def attached(self) -> int:
@@ -175,6 +194,10 @@ class LiveSource(AbstractContextManager["LiveSource"]):
         if complete:
             self._control["adopted"][0] = 1
         return missed
+
+    def drops(self) -> dict[str, int]:
+        """Return how many packets the kernel dropped since the start, by its reason; see `drops_missing`."""
+        return self._drops.read() if self._drops else {}
 
     def _sweep(self) -> None:
         """Delete beginnings of messages whose rest never came."""

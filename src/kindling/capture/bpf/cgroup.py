@@ -6,25 +6,18 @@ sees its own subtree as the root of a mount. The true root has inode 1 (kernfs g
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from kindling.capture.bpf.mounts import enter_namespace, open_detached
 from kindling.errors import PrivilegeError, UnsupportedError
 
 ROOT_INODE: Final = 1
 
-# The same on every architecture since 5.2: arch/*/kernel/syscalls.
-_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
-_CONFIG_CREATE: Final = 6
-_CLOEXEC: Final = 1
 _NEW_CGROUP: Final = 0x0200_0000
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def open_root() -> int:
@@ -71,18 +64,8 @@ def _open_mounts(table: Path, root: Path) -> Iterator[int]:
 
 
 def _mount() -> Iterator[int]:
-    """A mount of our own. It hangs in no tree and is gone with the descriptor."""
-    context = _call(_FSOPEN, ctypes.c_char_p(b"cgroup2"), ctypes.c_uint(_CLOEXEC))
-    try:
-        _call(_FSCONFIG, ctypes.c_int(context), ctypes.c_uint(_CONFIG_CREATE), None, None, ctypes.c_int(0))
-        mount = _call(_FSMOUNT, ctypes.c_int(context), ctypes.c_uint(_CLOEXEC), ctypes.c_uint(0))
-    finally:
-        os.close(context)
-    try:
-        root = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=mount)
-    finally:
-        os.close(mount)
-    yield root
+    """A mount of our own."""
+    yield open_detached("cgroup2")
 
 
 def _mount_as_init() -> Iterator[int]:
@@ -92,14 +75,8 @@ def _mount_as_init() -> Iterator[int]:
 
 
 def _enter_and_mount() -> list[int]:
-    namespace = os.open("/proc/1/ns/cgroup", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if _libc.setns(namespace, _NEW_CGROUP):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
-    finally:
-        os.close(namespace)
-    return list(_mount())
+    enter_namespace("/proc/1/ns/cgroup", _NEW_CGROUP)
+    return [open_detached("cgroup2")]
 
 
 def _in_thread(act: Callable[[], list[int]]) -> list[int]:
@@ -117,12 +94,4 @@ def _in_thread(act: Callable[[], list[int]]) -> list[int]:
     thread.join()
     if failed:
         raise failed[0]
-    return result
-
-
-def _call(number: int, *arguments: object) -> int:
-    result: int = _libc.syscall(ctypes.c_long(number), *arguments)
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code or errno.ENOSYS, os.strerror(code or errno.ENOSYS))
     return result

@@ -12,6 +12,7 @@ import errno
 import os
 import resource
 import struct
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -24,6 +25,8 @@ from kindling.errors import KindlingError, LayoutError, PrivilegeError, Unsuppor
 
 LOG_BYTES: Final = 16 << 20
 """Room for the verifier's log; only what it writes takes memory."""
+_LOG_ALL: Final = 1
+_LOG_NUMBERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,33 @@ def load(parsed: BpfObject, *, entries: Mapping[str, int] | None = None) -> Load
     """Create all maps and load all programs. `entries`: other bounds than the sources declare, by map."""
     loaded = load_maps(parsed, entries=entries)
     try:
-        for spec in parsed.programs.values():
-            loaded.programs[spec.name] = load_program(loaded, spec)
+        load_programs(loaded)
+        fill_arrays(loaded)
     except BaseException:
         loaded.close()
         raise
     return loaded
+
+
+def load_programs(loaded: Loaded) -> None:
+    """Load all programs of an object, each in a thread of its own: verifying takes the kernel a while, on one
+    processor for each program.
+    """
+    failed: list[BaseException] = []
+
+    def run(spec: ProgramSpec) -> None:
+        try:
+            loaded.programs[spec.name] = load_program(loaded, spec)
+        except BaseException as error:  # noqa: BLE001 -- raised again by the thread that waits
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(spec,)) for spec in loaded.object.programs.values()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
 
 
 def load_maps(parsed: BpfObject, *, entries: Mapping[str, int] | None = None) -> Loaded:
@@ -110,9 +134,11 @@ def load_program(loaded: Loaded, spec: ProgramSpec) -> int:
     except OSError as error:
         refused = error
     log = ctypes.create_string_buffer(LOG_BYTES)
+    # of a program that is too long to verify only the numbers: its log takes half a minute
+    level = _LOG_NUMBERS if refused.errno == errno.E2BIG else _LOG_ALL
     with contextlib.suppress(OSError):
         return syscall.program_load(
-            spec.kind, code, attach=spec.expected, name=spec.name, license_text=license_text, log=log, log_level=1
+            spec.kind, code, attach=spec.expected, name=spec.name, license_text=license_text, log=log, log_level=level
         )
     text = log.value.decode(errors="replace")
     if refused.errno == errno.EPERM and not text:
@@ -120,11 +146,19 @@ def load_program(loaded: Loaded, spec: ProgramSpec) -> int:
     raise VerifierError(spec.name, refused.strerror or "no reason given", text)
 
 
-def set_programs(loaded: Loaded, array: str, programs: Mapping[int, str]) -> None:
-    """Fill an array of programs, which programs call by its index."""
-    for index, name in programs.items():
-        fd = loaded.programs[name]
-        syscall.map_update(loaded.maps[array].fd, index.to_bytes(4, "little"), fd.to_bytes(4, "little"))
+def fill_arrays(loaded: Loaded) -> None:
+    """Put the programs that are called by others where those look for them."""
+    for spec in loaded.object.programs.values():
+        if spec.array is None:
+            continue
+        name, index = spec.array
+        if name not in loaded.maps:
+            raise LayoutError(f"The program {spec.name} belongs into a map {name!r} that is not there.")
+        fd = loaded.programs[spec.name]
+        try:
+            syscall.map_update(loaded.maps[name].fd, index.to_bytes(4, "little"), fd.to_bytes(4, "little"))
+        except OSError as error:
+            raise failure(error, f"let {name} call {spec.name}") from error
 
 
 def raise_memlock() -> None:

@@ -146,8 +146,10 @@ class HashMap:
             struct.pack("<IxxxxQQQ", found.fd, ctypes.addressof(self._key), ctypes.addressof(self._value), 0)
         )
         self._doomed = attributes(struct.pack("<IxxxxQ", found.fd, ctypes.addressof(self._key)))
-        self._no_batches = False
-        self._no_take = False
+        self.one_by_one = False
+        """The kernel has no calls for many keys at once."""
+        self.takes_in_two = False
+        """It cannot remove and return a value in one step."""
 
     def put(self, key: int, value: bytes, flags: int = Update.ANY) -> bool:
         """Insert. False: the map is full, or (NOEXIST) the key is there."""
@@ -177,7 +179,7 @@ class HashMap:
         """Remove all that are there, in as few calls as the kernel allows."""
         wanted = np.fromiter(keys, "<u8")
         at = 0
-        while at < len(wanted) and not self._no_batches:
+        while at < len(wanted) and not self.one_by_one:
             count = len(wanted) - at
             packed = attributes(struct.pack("<QQQQIIQQ", 0, 0, wanted.ctypes.data + at * 8, 0, count, self._fd, 0, 0))
             result = bpf(Command.MAP_DELETE_BATCH, packed)
@@ -189,30 +191,30 @@ class HashMap:
             elif result in {-errno.EINTR, -errno.EAGAIN}:
                 at += done
             else:
-                self._no_batches = True
+                self.one_by_one = True
         for key in wanted[at:].tolist():
             self.delete(key)
 
     def take(self, key: int) -> bytes | None:
         """Remove and return the value in one step; before 5.14 in two."""
-        if not self._no_take:
+        if not self.takes_in_two:
             self._key.raw = key.to_bytes(8, "little")
             result = bpf(Command.MAP_LOOKUP_AND_DELETE_ELEM, self._one)
             if result == 0:
                 return self._value.raw
             if result == -errno.ENOENT:
                 return None
-            self._no_take = True
+            self.takes_in_two = True
         value = self._found(Command.MAP_LOOKUP_ELEM, key)
         return value if value is not None and self.delete(key) else None
 
     def items(self) -> tuple[NDArray[np.uint64], NDArray[Any]]:
         """Return all keys and values; what comes and goes meanwhile may be missed, or seen."""
-        if not self._no_batches:
+        if not self.one_by_one:
             found = self._batches()
             if found is not None:
                 return found
-            self._no_batches = True
+            self.one_by_one = True
         return self._one_by_one()
 
     def _batches(self) -> tuple[NDArray[np.uint64], NDArray[Any]] | None:

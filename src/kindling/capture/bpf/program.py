@@ -67,6 +67,9 @@ class ProgramSpec:
     code: bytes
     loads: tuple[tuple[int, str, int, int], ...]
     """Offset of the instruction, map, pseudo register, offset within the map's value."""
+    array: tuple[str, int] | None = None
+    """Not attached but called by others: map of programs, and index in it. From a section named
+    "attach point/map/index"."""
 
     @property
     def expected(self) -> int:
@@ -176,12 +179,14 @@ class _Linker:
         for section in self._elf.sections:
             if not section.flags & elf.EXECUTABLE or section.name == CODE:
                 continue
-            known = KINDS.get(section.name) or KINDS.get(section.name.split("/")[0])
+            parts = section.name.split("/")
+            known = KINDS.get("/".join(parts[:2])) or KINDS.get(parts[0])
+            array = (parts[2], int(parts[3])) if len(parts) == 4 and parts[3].isdecimal() else None
             for symbol in self._elf.functions(section):
                 if known is None:
                     raise InputError(f"The program {symbol.name} is in a section of no known kind: {section.name}.")
                 code, loads = self._link(symbol)
-                yield ProgramSpec(symbol.name, section.name, known[0], known[1], code, loads)
+                yield ProgramSpec(symbol.name, section.name, known[0], known[1], code, loads, array)
 
     def _link(self, entry: elf.Symbol) -> tuple[bytes, tuple[tuple[int, str, int, int], ...]]:
         code = bytearray()
