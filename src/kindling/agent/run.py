@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from kindling.agent.listen import open_listener, url_of
+from kindling.agent.live import Say
 from kindling.agent.lock import data_directory
 from kindling.agent.watch import Tables, Watch
 from kindling.config import Settings
 from kindling.identity.addresses import own_addresses
 
-Say = Callable[[str], None]
 OpenTables = Callable[[Settings, Say], AbstractContextManager[Tables]]
 Ready = Callable[[str], AbstractContextManager[None]]
 
@@ -42,24 +42,6 @@ def run_agent(settings: Settings, *, say: Say, open_tables: OpenTables, ready: R
         watch = Watch(tables, settings, own_addresses=own_addresses)
         watch.tick()
         asyncio.run(_serve(watch, listener, say, ready))
-
-
-@contextmanager
-def live_tables(settings: Settings, say: Say) -> Iterator[Tables]:
-    """Rows of this host's kernel: the probe loaded and attached, older sockets made known to it."""
-    from kindling.capture.live import LiveSource
-    from kindling.identity import Identifier
-    from kindling.protocols.registry import slow_thresholds
-    from kindling.table import Collector
-
-    with LiveSource(settings, slow_ns=dict(enumerate(slow_thresholds()))) as source:
-        say(f"probe loaded, {source.attached} programs attached")
-        identifier = Identifier()
-        collector = Collector(source, settings, identifier)
-        older = identifier.older_sockets()
-        missed = source.adopt(older)
-        say(f"{len(older)} sockets were open before" + (f", {missed} of them too many to remember" * bool(missed)))
-        yield collector
 
 
 async def _serve(watch: Watch, listener: socket.socket, say: Say, ready: Ready) -> None:

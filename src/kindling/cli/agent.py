@@ -43,7 +43,8 @@ listens on this host only unless told otherwise.
 @click.option("--quiet", is_flag=True, help="No live view on a terminal.")
 def command(listen: str, data: Path, interval: float, quiet: bool) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # or NumPy starts threads and gives each a buffer
-    from kindling.agent.run import live_tables, nothing_more, run_agent
+    from kindling.agent.live import live_tables
+    from kindling.agent.run import nothing_more, run_agent
 
     settings = Settings(listen=listen, data=data, interval=interval)
     view = sys.stdout.isatty() and not quiet
