@@ -18,6 +18,7 @@ import pytest
 
 from factories import flow, request_event, snapshot
 from kindling.agent import run
+from kindling.agent.live import Say
 from kindling.agent.listen import open_listener, url_of
 from kindling.agent.lock import AlreadyRunningError, data_directory
 from kindling.agent.watch import ADDRESSES_EVERY_SECONDS, Watch
@@ -162,7 +163,7 @@ def _serve(listen: str, data: str) -> None:
     """Run in a process of its own: an agent over fixed tables."""
 
     @contextmanager
-    def tables(settings: Settings, say: run.Say) -> Iterator[FakeTables]:
+    def tables(settings: Settings, say: Say) -> Iterator[FakeTables]:
         del settings
         say("tables open")
         yield FakeTables(flows=[flow(opened=3)])
