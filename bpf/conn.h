@@ -47,12 +47,12 @@ static __always_inline void conn_established(struct conn *c, __u64 now)
  * Name and protocol are known: the connection moves to the flow that bears them. Called by the program of
  * the request's direction, or at the close.
  */
-static __always_inline void conn_settle(struct conn *c, __u64 name, __u8 protocol)
+static __noinline int conn_settle(struct conn *c, __u64 name, __u8 protocol)
 {
 	struct flow_slot *f;
 
-	if (c->settled)
-		return;
+	if (!c || c->settled)
+		return 0;
 	if (c->flags & CONN_OPEN) {
 		f = flow_of(c);
 		if (f)
@@ -63,7 +63,7 @@ static __always_inline void conn_settle(struct conn *c, __u64 name, __u8 protoco
 	c->settled = 1;
 	f = flow_resolve(c);
 	if (!f)
-		return;
+		return 0;
 	atomic_add(&f->opened, 1);
 	if (c->connect_ns) {
 		atomic_add(&f->connect_ns, c->connect_ns);
@@ -73,6 +73,7 @@ static __always_inline void conn_settle(struct conn *c, __u64 name, __u8 protoco
 		f->tls_version = c->tls_version;
 		f->alpn = c->alpn;
 	}
+	return 0;
 }
 
 static __always_inline void flow_rtt(struct flow_slot *f, sock_t *sk)

@@ -131,6 +131,40 @@ static void (*const bpf_ringbuf_discard)(void *data, __u64 flags) = (void *)133;
  * another copy of the value than the one that is used. */
 #define opaque(x) asm volatile("" : "+r"(x))
 
+/*
+ * The same value, of which a verifier knows nothing any more: zero is 0, but read from a map. Where several ways meet,
+ * it would else walk through all that follows once for each way.
+ */
+static __always_inline __u64 blur(__u64 value, __u64 zero)
+{
+	value += zero;
+	opaque(value);
+	return value;
+}
+
+/* Eight bytes at any address. A function, lest the compiler see what the address is of and load bytes. */
+static __always_inline __u64 word_at(const void *p)
+{
+	return *(const __u64 *)p;
+}
+
+static __always_inline void word_put(void *p, __u64 word)
+{
+	*(__u64 *)p = word;
+}
+
+/* The linear part of a packet, from the IP header on. Asked for anew where it is needed: pointers kept over other work
+ * carry what was proved of them along, a state of its own for each length of header. */
+static __always_inline const __u8 *skb_begin(const void *skb)
+{
+	return (const __u8 *)(long)((const struct __sk_buff *)skb)->data;
+}
+
+static __always_inline const __u8 *skb_end(const void *skb)
+{
+	return (const __u8 *)(long)((const struct __sk_buff *)skb)->data_end;
+}
+
 typedef struct __sk_buff skb_t;
 typedef struct bpf_sock sock_t;
 

@@ -9,9 +9,11 @@
 #include "udp.h"
 
 /* Local and remote end of a packet into a connection. */
-static __always_inline int packet_ends(struct conn *c, const struct packet *p, const __u8 *ip,
-				       const __u8 *end, int direction)
+static __always_inline int packet_ends(struct conn *c, const struct packet *p, const void *skb,
+				       int direction)
 {
+	const __u8 *ip = skb_begin(skb), *end = skb_end(skb);
+
 	if (packet_address(c->local, ip, end, direction == INGRESS) ||
 	    packet_address(c->remote, ip, end, direction == EGRESS))
 		return -1;
@@ -21,13 +23,14 @@ static __always_inline int packet_ends(struct conn *c, const struct packet *p, c
 }
 
 /* The first packet of a connection whose beginning was not seen. */
-static __always_inline int tcp_join(struct conn *c, const struct packet *p, const __u8 *ip,
-				    const __u8 *end, int direction)
+static __noinline int tcp_join(struct conn *c, const struct packet *p, const void *skb,
+			       int direction)
 {
-	__u8 role = c->role;
+	__u8 role;
 
-	if (packet_ends(c, p, ip, end, direction))
+	if (!c || !p || packet_ends(c, p, skb, direction))
 		return -1;
+	role = c->role;
 	if (!role)
 		role = c->local_port >= config.ephemeral_low ? ROLE_CLIENT : ROLE_SERVER;
 	c->flags |= CONN_INFERRED;
@@ -36,37 +39,32 @@ static __always_inline int tcp_join(struct conn *c, const struct packet *p, cons
 	return 0;
 }
 
-static __always_inline int hook_tcp(void *skb, sock_t *sk, const struct packet *p, const __u8 *ip,
-				    const __u8 *end, int direction)
+static __always_inline int hook_tcp(void *skb, sock_t *sk, struct packet *p, int direction)
 {
-	struct window *w = 0;
 	struct conn *c;
-	__u32 zero = 0;
 
 	if (sk->type != SOCK_STREAM)
-		return 0;
+		return READER_NONE;
 	c = conn_of(sk);
 	if (!c)
 		c = conn_adopt(skb, sk);
 	if (!c || sk->state == TCP_STATE_LISTEN)
-		return 0;
+		return READER_NONE;
+	p->at = blur(p->at, c->zero);
+	p->len = blur(p->len, c->zero);
+	p->segments = blur(p->segments, c->zero);
 	if (p->flags & TCP_SYN) {
 		if (direction == EGRESS && sk->state == TCP_STATE_SYN_SENT)
 			tcp_syn_out(c);
-		return 0;
+		return READER_NONE;
 	}
 	if (p->flags & TCP_RST)
 		tcp_reset(c, direction);
 	if (!p->len)
-		return 0;
-	if (!(c->flags & CONN_OPEN) && tcp_join(c, p, ip, end, direction))
-		return 0;
-	if (direction == INGRESS) {
-		w = bpf_map_lookup_elem(&ingress_window, &zero);
-		if (!w)
-			return 0;
-	}
-	return tcp_payload(skb, c, sk, w, p, direction);
+		return READER_NONE;
+	if (!(c->flags & CONN_OPEN) && tcp_join(c, p, skb, direction))
+		return READER_NONE;
+	return tcp_payload(skb, c, sk, p, direction);
 }
 
 static __always_inline int udp_dissected(const struct conn *c)
@@ -74,84 +72,136 @@ static __always_inline int udp_dissected(const struct conn *c)
 	return c->protocol == PROTOCOL_DNS || c->protocol == PROTOCOL_NTP;
 }
 
-/* Egress of one UDP socket runs on several processors at once, and nests: its window is a piece of the ring that is
- * never sent. */
-static __always_inline void udp_egress(void *skb, struct conn *c, const struct packet *p)
-{
-	struct window *w = bpf_ringbuf_reserve(&events, sizeof(*w), 0);
-	__u32 n;
 
-	if (!w) {
-		lose(LOST_PAYLOAD);
-		return;
-	}
-	n = window_load(skb, w, p->at, p->len);
-	if (n)
-		udp_read(skb, c, w, p, n);
-	bpf_ringbuf_discard(w, BPF_RB_NO_WAKEUP_FLAG);
+static __always_inline int udp_begin(void *skb, sock_t *sk, struct packet *p, struct conn *c,
+				     struct conn **shared, int direction)
+{
+	if (sk->type != SOCK_DGRAM)
+		return 0;
+	*shared = conn_of(sk);
+	if (!*shared)
+		*shared = conn_adopt(skb, sk);
+	if (!*shared || packet_ends(c, p, skb, direction))
+		return 0;
+	p->at = blur(p->at, (*shared)->zero);
+	p->len = blur(p->len, (*shared)->zero);
+	p->segments = blur(p->segments, (*shared)->zero);
+	return 1;
 }
 
-static __always_inline void udp_ingress(void *skb, struct conn *c, const struct packet *p)
-{
-	__u32 zero = 0, n;
-	struct window *w = bpf_map_lookup_elem(&ingress_window, &zero);
-
-	if (!w)
-		return;
-	n = window_load(skb, w, p->at, p->len);
-	if (n)
-		udp_read(skb, c, w, p, n);
-}
-
-static __always_inline void hook_udp(void *skb, sock_t *sk, const struct packet *p, const __u8 *ip,
-				     const __u8 *end, int direction)
+static __always_inline int hook_udp(void *skb, sock_t *sk, struct packet *p, int direction)
 {
 	struct conn c = {};
 	struct conn *shared;
 
-	if (sk->type != SOCK_DGRAM)
-		return;
-	shared = conn_of(sk);
-	if (!shared)
-		shared = conn_adopt(skb, sk);
-	if (!shared || packet_ends(&c, p, ip, end, direction))
-		return;
+	if (!udp_begin(skb, sk, p, &c, &shared, direction))
+		return READER_NONE;
 	udp_count(shared, &c, p);
-	if (!udp_dissected(&c))
-		return;
-	if (direction == EGRESS)
-		udp_egress(skb, &c, p);
-	else
-		udp_ingress(skb, &c, p);
+	return udp_dissected(&c) ? READER_UDP : READER_NONE;
 }
 
-static __always_inline int hook_packet(struct __sk_buff *skb, int direction)
+/* Headers and socket of a packet; null where it is none of ours. */
+static __always_inline sock_t *hook_begin(struct __sk_buff *skb, struct packet *p)
 {
-	const __u8 *ip = (const __u8 *)(long)skb->data;
-	const __u8 *end = (const __u8 *)(long)skb->data_end;
-	struct packet p = { .direction = direction };
+	int read = packet_read(p, skb_begin(skb), skb_end(skb), skb->len);
 	sock_t *sk;
-	int read = packet_read(&p, ip, end, skb->len);
 
 	if (read == HEADERS_BROKEN)
 		lose(LOST_HEADER);
 	if (read != HEADERS_OK)
 		return 0;
 	/* most packets of bulk transfers are bare acknowledgements */
-	if (p.transport == IPPROTO_TCP && !p.len && !(p.flags & (TCP_SYN | TCP_RST | TCP_FIN)))
+	if (p->transport == IPPROTO_TCP && !p->len && !(p->flags & (TCP_SYN | TCP_RST)))
 		return 0;
 	sk = skb->sk;
 	if (!sk)
 		return 0;
 	sk = bpf_sk_fullsock(sk);
+	if (sk && skb->gso_segs > 1)
+		p->segments = skb->gso_segs;
+	return sk;
+}
+
+/* Counts a packet. Returns which program must read it (enum reader). */
+static __always_inline int hook_packet(struct __sk_buff *skb, int direction)
+{
+	struct packet p = { .direction = direction };
+	sock_t *sk = hook_begin(skb, &p);
+
 	if (!sk)
-		return 0;
-	if (skb->gso_segs > 1)
-		p.segments = skb->gso_segs;
+		return READER_NONE;
 	if (p.transport == IPPROTO_TCP)
-		return hook_tcp(skb, sk, &p, ip, end, direction);
-	hook_udp(skb, sk, &p, ip, end, direction);
-	return 0;
+		return hook_tcp(skb, sk, &p, direction);
+	return hook_udp(skb, sk, &p, direction);
+}
+
+/* Reads a counted TCP packet. Returns whether it has more to read. */
+static __always_inline int hook_read(struct __sk_buff *skb, int direction, int protocol,
+				     int asking)
+{
+	struct packet p = { .direction = direction };
+	sock_t *sk = hook_begin(skb, &p);
+	struct udp_work *u;
+	struct window *w = 0;
+	struct conn *c;
+	__u32 zero = 0;
+
+	if (!sk || p.transport != IPPROTO_TCP)
+		return 0;
+	c = conn_of(sk);
+	if (!c)
+		return 0;
+	p.at = blur(p.at, c->zero);
+	p.len = blur(p.len, c->zero);
+	p.segments = blur(p.segments, c->zero);
+	if (direction == INGRESS) {
+		u = bpf_map_lookup_elem(&ingress_work, &zero);
+		if (!u)
+			return 0;
+		w = &u->window;
+	}
+	return tcp_read(skb, c, sk, w, &p, direction, protocol, asking);
+}
+
+static __always_inline void hook_work(void *skb, sock_t *sk, struct packet *p, struct udp_work *u,
+				      int direction)
+{
+	struct conn *shared;
+	__u32 n;
+
+	/* memory of the ring is as its last user left it */
+	__builtin_memset(&u->conn, 0, sizeof(u->conn));
+	if (!udp_begin(skb, sk, p, &u->conn, &shared, direction))
+		return;
+	udp_identity(shared, &u->conn);
+	n = window_load(skb, &u->window, p->at, p->len);
+	if (n)
+		udp_read(skb, &u->conn, &u->window, p, n);
+}
+
+/* Reads a counted UDP packet. */
+static __always_inline void hook_read_udp(struct __sk_buff *skb, int direction)
+{
+	struct packet p = { .direction = direction };
+	sock_t *sk = hook_begin(skb, &p);
+	struct udp_work *u;
+	__u32 zero = 0;
+
+	if (!sk || p.transport != IPPROTO_UDP)
+		return;
+	/* egress of one socket runs on several processors at once, and nests: it works on a piece of the ring that
+	 * is never sent */
+	if (direction == EGRESS)
+		u = bpf_ringbuf_reserve(&events, sizeof(*u), 0);
+	else
+		u = bpf_map_lookup_elem(&ingress_work, &zero);
+	if (!u) {
+		lose(LOST_PAYLOAD);
+		return;
+	}
+	hook_work(skb, sk, &p, u, direction);
+	if (direction == EGRESS)
+		bpf_ringbuf_discard(u, BPF_RB_NO_WAKEUP_FLAG);
 }
 
 static __always_inline void hook_sock_create(struct bpf_sock *sk)

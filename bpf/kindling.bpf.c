@@ -14,16 +14,60 @@ const volatile struct config config SEC(".rodata") = {};
 SEC("cgroup_skb/ingress")
 int kd_ingress(struct __sk_buff *skb)
 {
-	if (hook_packet(skb, INGRESS))
-		bpf_tail_call(skb, &again, INGRESS);
+	int reader = hook_packet(skb, INGRESS);
+
+	if (reader)
+		bpf_tail_call(skb, &readers_in, reader);
 	return PASS;
 }
 
 SEC("cgroup_skb/egress")
 int kd_egress(struct __sk_buff *skb)
 {
-	if (hook_packet(skb, EGRESS))
-		bpf_tail_call(skb, &again, EGRESS);
+	int reader = hook_packet(skb, EGRESS);
+
+	if (reader)
+		bpf_tail_call(skb, &readers_out, reader);
+	return PASS;
+}
+
+/* A reader calls itself while its packet holds more messages; the kernel ends that after 33 calls. Sections are
+ * "attach point/readers map/index". */
+#define STREAM_READER(name, attach, map, index, direction)                                         \
+	SEC("cgroup_skb/" attach "/" #map "/" #index)                                              \
+	int kd_##name(struct __sk_buff *skb)                                                       \
+	{                                                                                          \
+		if (hook_read(skb, direction, (index) / 2, (index) % 2))                           \
+			bpf_tail_call(skb, &map, index);                                           \
+		return PASS;                                                                       \
+	}
+
+/* Requests come in at a server and go out from a client; responses the other way. */
+#define STREAM_READERS(name, response, request)                                                    \
+	STREAM_READER(name##_req_in, "ingress", readers_in, request, INGRESS)                      \
+	STREAM_READER(name##_req_out, "egress", readers_out, request, EGRESS)                      \
+	STREAM_READER(name##_rsp_in, "ingress", readers_in, response, INGRESS)                     \
+	STREAM_READER(name##_rsp_out, "egress", readers_out, response, EGRESS)
+
+STREAM_READERS(http1, 4, 5)
+_Static_assert(READER(PROTOCOL_HTTP1, 1) == 5, "the number stands in the section's name");
+STREAM_READERS(dns, 6, 7)
+_Static_assert(READER(PROTOCOL_DNS, 1) == 7, "the number stands in the section's name");
+STREAM_READER(tls_req_in, "ingress", readers_in, 9, INGRESS)
+STREAM_READER(tls_req_out, "egress", readers_out, 9, EGRESS)
+_Static_assert(READER(PROTOCOL_TLS, 1) == 9, "the number stands in the section's name");
+
+SEC("cgroup_skb/ingress/readers_in/1")
+int kd_udp_in(struct __sk_buff *skb)
+{
+	hook_read_udp(skb, INGRESS);
+	return PASS;
+}
+
+SEC("cgroup_skb/egress/readers_out/1")
+int kd_udp_out(struct __sk_buff *skb)
+{
+	hook_read_udp(skb, EGRESS);
 	return PASS;
 }
 

@@ -53,15 +53,17 @@ SOCKET_STORAGE(conns, struct conn, BPF_F_CLONE);
 /* State of a dissected conversation: only sockets whose protocol is followed have one. */
 SOCKET_STORAGE(talks, struct talk, 0);
 
-/* Window of the ingress program. Ingress runs in softirq only, so it cannot nest on its CPU; egress may,
- * and keeps its window in the socket's talk. */
-CPU_ARRAY(ingress_window, struct window, 1);
+/* What ingress programs work on. Ingress runs in softirq only, so it cannot nest on its CPU; egress may, and
+ * keeps its window in the socket's talk, or (UDP) in a piece of the ring. */
+CPU_ARRAY(ingress_work, struct udp_work, 1);
 
 /* Events. Nobody is woken: user space polls on a clock. */
 RING_MAP(events, 1 << 20);
 
-/* The programs of a packet, for the rest of one that holds many messages: by enum direction. User space writes. */
-PROGRAM_ARRAY(again, 2);
+/* The programs that read a protocol's messages, by enum reader. User space fills them in from the sections'
+ * names. Two maps: the kernel lets only programs of one attach type share one. */
+PROGRAM_ARRAY(readers_in, READER_COUNT);
+PROGRAM_ARRAY(readers_out, READER_COUNT);
 
 /* Nothing but zeros: a stash's first value, too large for the stack. */
 SHARED_ARRAY(zero_stash, struct stash, 1);

@@ -6,27 +6,29 @@
 #include "mix.h"
 #include "slots.h"
 
-/* The word at index i of a text of len bytes: nothing beyond its end. */
-static __always_inline __u64 text_word(const __u8 *at, __u32 i, __u32 len)
+/* The first word of a text of len bytes: nothing beyond its end. */
+static __always_inline __u64 text_word(const __u8 *at, __u32 len)
 {
-	__u64 word = *(const __u64 *)(at + i);
+	__u64 word = word_at(at);
 
-	if (i >= len)
+	if (!len)
 		return 0;
-	return i + 8 <= len ? word : word & ((1ULL << ((len - i) * 8)) - 1);
+	return len >= 8 ? word : word & ((1ULL << (len * 8)) - 1);
 }
 
 /* Id of the len (at most NAME_TEXT) bytes at w[from]. fold: bits to set in each byte first (0x20 makes letters
  * of both cases one). */
 static __always_inline __u64 name_id(const struct window *w, __u32 from, __u32 len, __u32 kind,
-				     __u64 fold)
+				     __u64 fold, __u32 zero)
 {
 	__u64 h = mix(config.seed, ((__u64)len << 8) | kind);
 
 	for (__u32 i = 0; i < NAME_TEXT; i += 8) {
-		if (i >= len)
+		__u32 n = blur(len, zero);
+
+		if (i >= n)
 			break;
-		h = mix(h, text_word(&w->at[(from + i) & (WINDOW - 1)], 0, len - i) | fold);
+		h = mix(h, text_word(&w->at[(from + i) & (WINDOW - 1)], n - i) | fold);
 	}
 	return mix_end(h);
 }
@@ -51,9 +53,14 @@ static __noinline __u64 name_enter(const struct window *w, __u64 id, __u32 from,
 	n->kind = kind_protocol & 0xff;
 	n->protocol = kind_protocol >> 8;
 	n->len = len;
-	for (__u32 i = 0; i < NAME_TEXT; i += 8)
-		*(__u64 *)(n->text + i) =
-			i < len ? text_word(&w->at[(from + i) & (WINDOW - 1)], 0, len - i) : 0;
+	for (__u32 i = 0; i < NAME_TEXT; i += 8) {
+		__u32 left = *(volatile __u16 *)&n->len;
+		__u64 word = 0;
+
+		if (i < left)
+			word = text_word(&w->at[(from + i) & (WINDOW - 1)], left - i);
+		word_put(n->text + i, word);
+	}
 	slot_publish(&name_ids, &name_free, &n->head, id, slot);
 	return id;
 }

@@ -92,8 +92,9 @@ static __noinline __u32 op_create(const struct conn *c, __u64 parent, __u64 op, 
 
 static __always_inline void op_add(struct op_slot *o, const struct outcome *r, __u64 total, int slow)
 {
-	__u32 b = hist_bucket(total);
+	__u32 b = blur(hist_bucket(total), o->pad);
 
+	opaque(b);
 	if (b < HIST_BUCKETS)
 		atomic_add(&o->hist[b], 1);
 	atomic_add(&o->duration_ns, total);
@@ -134,7 +135,7 @@ static __noinline int event_request(const struct conn *c, const struct talk *t,
 	e->request_len = t && t->asked == t->answered ? t->head_len : 0;
 	e->pad = 0;
 	for (__u32 i = 0; i < EVENT_HEAD_BYTES; i += 8)
-		*(__u64 *)(e->request_head + i) = t ? *(const __u64 *)(t->head + i) : 0;
+		word_put(e->request_head + i, t ? word_at(t->head + i) : 0);
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP_FLAG);
 	return 0;
 }

@@ -53,6 +53,15 @@ struct half {
 	__u32 pad;
 };
 
+/* Programs that the packet programs hand a packet to: a protocol each, so that each stays small enough for
+ * the verifiers of old kernels, whatever else is followed. */
+#define READER(protocol, asking) ((protocol) * 2 + !!(asking))
+enum reader {
+	READER_NONE = 0,
+	READER_UDP = 1,
+	READER_COUNT = PROTOCOL_COUNT * 2,
+};
+
 enum direction {
 	INGRESS = 0,
 	EGRESS = 1,
@@ -90,7 +99,7 @@ struct conn {
 	__u8 recent_next;
 	__u8 candidate; /* protocol whose dissector reads the stream now; settled once it has proved right */
 	__u8 pad;
-	__u32 pad2;
+	__u32 zero; /* always 0, which verifiers cannot know: see blur() */
 };
 
 #define WINDOW 256
@@ -101,6 +110,27 @@ struct window {
 	__u8 at[WINDOW + 8];
 };
 
+/* What the reader of UDP packets works on: too large for the stack. */
+struct udp_work {
+	struct window window;
+	struct conn conn;
+};
+
+/* What a scan of a head's lines has found. It lives in map memory so that verifiers know none of its values:
+ * on the stack each combination of them would be a state of its own to walk through. */
+struct lines {
+	__u32 at;        /* start of the line that was not complete, or the byte after the head */
+	__u32 length_at; /* index of the value of Content-Length, 0: none in these lines */
+	__u32 host_at;
+	__u16 host_len;
+	__u16 count;
+	__u8 chunked;
+	__u8 done;
+	__u8 rest; /* "at" is within a line: it matches nothing and ends no head */
+	__u8 pad;
+	__u32 zero; /* always 0, which verifiers cannot know: see blur() */
+};
+
 /* Where a direction of a conversation stands. */
 struct cursor {
 	__u64 skip;   /* bytes of a body still to pass over, from pos on */
@@ -108,23 +138,23 @@ struct cursor {
 	__u32 pos;    /* sequence number of the next byte to read */
 	__u32 start;  /* sequence number of this message's first byte */
 	__u32 stash;  /* that many bytes from pos on are kept in the map of stashes */
-	__u16 lines;  /* of this head so far */
 	__u8 phase;   /* of the protocol's own enumeration, 0 = at the start of a message */
 	__u8 flags;   /* of the protocol */
 	__u8 astray;  /* bytes were missed: the next packet that starts a message ends that */
-	__u8 busy;    /* the packet at hand is not read to its end: the program calls itself again */
-	__u8 pad[6];
+	__u8 pad;
+	struct lines lines;
 };
 
-#define IN_FLIGHT 14
+#define IN_FLIGHT 16 /* a power of two: verifiers understand a mask */
+#define SEND_OPEN 0x3fffffff
 
 /* A request that waits for its answer. */
 struct request {
 	__u64 op;
 	__u64 first_ns; /* first byte */
-	__u64 last_ns;  /* last byte, 0: not yet */
-	__u64 bytes : 56;
-	__u64 method : 8;
+	__u64 bytes : 32;   /* at most 4 GiB - 1 */
+	__u64 send_us : 30; /* first to last byte, SEND_OPEN: the last one is not seen yet */
+	__u64 method : 2;
 };
 
 /* The conversation over a socket whose protocol is followed. asked*: written by the program of the request's
@@ -151,7 +181,7 @@ struct talk {
 	__u64 host; /* id of the name in this head */
 	__u8 head[EVENT_HEAD_BYTES]; /* of the newest request */
 	__u32 head_len;
-	__u32 pad;
+	__u32 zero; /* as in conn */
 	struct request flight[IN_FLIGHT];
 };
 

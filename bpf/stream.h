@@ -10,7 +10,9 @@
 #include "packet.h"
 
 /* Units read in one run of the program; then it calls itself again for the rest of the packet. */
-#define STREAM_STEPS 4
+#ifndef STREAM_STEPS
+#define STREAM_STEPS 1
+#endif
 
 static __always_inline __u64 stash_key(void *skb, int direction)
 {
@@ -53,6 +55,12 @@ static __always_inline __u32 stash_append(void *skb, struct stash *s, __u32 off,
 	return to + len;
 }
 
+static __always_inline void window_copy(struct window *to, const struct window *from)
+{
+	for (__u32 i = 0; i < WINDOW; i += 8)
+		word_put(to->at + i, word_at(from->at + i));
+}
+
 /* Keeps the last len bytes of a packet, from offset off on, until the stream goes on. */
 static __always_inline void stash_keep(void *skb, struct cursor *cu, __u64 key, __u32 off,
 				       __u32 len, __u64 first_ns)
@@ -83,30 +91,31 @@ static __always_inline void stream_astray(struct cursor *cu, __u32 end)
 	cu->stash = 0;
 }
 
+/* protocol is a constant: each reader is compiled for its own. */
 static __always_inline int stream_step(void *skb, struct conn *c, struct talk *t,
 				       struct cursor *cu, struct window *w, struct view *v,
-				       const struct packet *p, int asking)
+				       const struct packet *p, int asking, int protocol)
 {
-	if (c->candidate == PROTOCOL_HTTP1)
+	if (protocol == PROTOCOL_HTTP1)
 		return http1_step(c, t, cu, w, v, asking);
-	if (c->candidate == PROTOCOL_DNS)
+	if (protocol == PROTOCOL_DNS)
 		return dns_step(skb, c, cu, w, v, p->seq, p->at, asking);
-	if (c->candidate == PROTOCOL_TLS && asking)
+	if (protocol == PROTOCOL_TLS && asking)
 		return tls_step(c, t, cu, w, v);
 	return STEP_QUIET;
 }
 
 /* A body was passed over to its last byte. */
 static __always_inline void stream_skipped(struct conn *c, struct talk *t, struct cursor *cu,
-					   struct view *v, int asking)
+					   struct view *v, int asking, int protocol)
 {
-	if (c->candidate == PROTOCOL_HTTP1 && cu->phase == HTTP1_BODY)
+	if (protocol == PROTOCOL_HTTP1 && cu->phase == HTTP1_BODY)
 		http1_end(c, t, cu, cu->pos, v, asking);
 }
 
 /* Passes over what is a body's. Returns whether the packet has more. */
 static __always_inline int stream_skip(struct conn *c, struct talk *t, struct cursor *cu,
-				       struct view *v, __u32 end, int asking)
+				       struct view *v, __u32 end, int asking, int protocol)
 {
 	__u32 left = end - cu->pos;
 
@@ -119,7 +128,7 @@ static __always_inline int stream_skip(struct conn *c, struct talk *t, struct cu
 	cu->skip = 0;
 	if (!v->now)
 		v->now = bpf_ktime_get_ns();
-	stream_skipped(c, t, cu, v, asking);
+	stream_skipped(c, t, cu, v, asking, protocol);
 	return cu->pos != end;
 }
 
@@ -141,53 +150,47 @@ static __always_inline void stream_stop(struct conn *c, struct cursor *cu, int s
  * Reads the new part of a packet. w is the program's own window; a stash, where there is one, comes first.
  * Returns whether the packet has more to read.
  */
-static __noinline int stream_read(void *skb, struct conn *c, struct talk *t, struct window *own,
-				  const struct packet *p)
+static __always_inline int stream_read(void *skb, struct conn *c, struct talk *t,
+				       struct window *w, const struct packet *p, int direction,
+				       int protocol, int asking)
 {
-	int asking, again = 1, direction;
-	struct window *w = own;
-	struct stash *s = 0;
+	int again = 1;
 	struct view v = {};
 	struct cursor *cu;
-	__u64 key = 0;
 	__u32 end;
 
-	if (!c || !t || !own || !p)
-		return 0;
-	direction = p->direction;
-	asking = (c->role == ROLE_CLIENT) == (direction == EGRESS);
-	cu = direction == EGRESS ? &t->cursor[EGRESS] : &t->cursor[INGRESS];
+	cu = &t->cursor[direction];
 	end = p->seq + p->len;
 	if ((__s32)(end - (cu->pos + cu->stash)) <= 0)
 		return 0;
 	/* a hole that a body spans does no harm */
 	if ((__s32)(p->seq - (cu->pos + cu->stash)) > 0 && cu->skip < p->seq - cu->pos)
 		stream_astray(cu, p->seq);
-	if (c->candidate == PROTOCOL_HTTP1 && cu->phase == HTTP1_RAW) {
+	if (protocol == PROTOCOL_HTTP1 && cu->phase == HTTP1_RAW) {
 		cu->pos = end;
 		return 0;
 	}
 	if (cu->skip) {
-		if (!stream_skip(c, t, cu, &v, end, asking))
+		if (!stream_skip(c, t, cu, &v, end, asking, protocol))
 			return 0;
 	}
 	if (!v.now)
 		v.now = bpf_ktime_get_ns();
 	if (cu->stash) {
-		key = stash_key(skb, direction);
-		s = bpf_map_lookup_elem(&stashes, &key);
+		__u64 key = stash_key(skb, direction);
+		struct stash *s = bpf_map_lookup_elem(&stashes, &key);
+
 		if (!s) {
 			stream_astray(cu, p->seq);
 		} else {
 			__u32 from = cu->pos + s->len;
 
-			w = &s->window;
 			v.first_ns = s->ns;
 			v.base = cu->pos;
 			v.n = stash_append(skb, s, p->at + (from - p->seq), end - from);
+			window_copy(w, &s->window);
 		}
 	}
-	cu->busy = 0;
 	for (int k = 0; k < STREAM_STEPS; k++) {
 		__u32 before;
 		int step;
@@ -195,7 +198,6 @@ static __noinline int stream_read(void *skb, struct conn *c, struct talk *t, str
 		/* the bytes at pos may be in the window already */
 		v.at = cu->pos - v.base;
 		if (v.at >= v.n) {
-			w = own;
 			v.first_ns = 0;
 			v.base = cu->pos;
 			v.at = 0;
@@ -206,25 +208,26 @@ static __noinline int stream_read(void *skb, struct conn *c, struct talk *t, str
 				break;
 			}
 		}
-		v.full = !v.at && v.n == WINDOW;
+		v.n = blur_index(v.n, t->zero);
+		v.base = blur(v.base, t->zero);
+		v.now = blur(v.now, t->zero);
+		v.first_ns = blur(v.first_ns, t->zero);
+		v.full = blur(!v.at && v.n == WINDOW, t->zero);
 		before = v.at;
-		step = stream_step(skb, c, t, cu, w, &v, p, asking);
+		step = stream_step(skb, c, t, cu, w, &v, p, asking, protocol);
 		if (step == STEP_MORE) {
 			if (v.base + v.n != end) {
 				/* the packet goes on behind the window: look again with the unit in front */
 				v.n = 0;
 				continue;
 			}
-			if (s && w == &s->window && !before) {
-				cu->stash = s->len;
-			} else {
-				__u32 len = end - cu->pos;
-
-				key = stash_key(skb, direction);
-				stash_keep(skb, cu, key, p->at + (cu->pos - p->seq), len, v.now);
-				if (!cu->stash)
-					stream_astray(cu, end);
-			}
+			if (cu->stash)
+				cu->stash = v.n; /* what is kept has grown with this packet */
+			else
+				stash_keep(skb, cu, stash_key(skb, direction),
+					   p->at + (cu->pos - p->seq), end - cu->pos, v.now);
+			if (!cu->stash)
+				stream_astray(cu, end);
 			again = 0;
 			break;
 		}
@@ -236,13 +239,12 @@ static __noinline int stream_read(void *skb, struct conn *c, struct talk *t, str
 		cu->astray = 0;
 		cu->pos += v.at - before;
 		if (cu->stash) {
+			__u64 key = stash_key(skb, direction);
+
 			bpf_map_delete_elem(&stashes, &key);
 			cu->stash = 0;
-			s = 0;
-			/* what is behind the unit is in the packet; the stash's memory may be another's now */
-			v.n = 0;
 		}
-		if (cu->skip && !stream_skip(c, t, cu, &v, end, asking)) {
+		if (cu->skip && !stream_skip(c, t, cu, &v, end, asking, protocol)) {
 			again = 0;
 			break;
 		}
@@ -251,7 +253,6 @@ static __noinline int stream_read(void *skb, struct conn *c, struct talk *t, str
 			break;
 		}
 	}
-	cu->busy = again;
 	return again;
 }
 

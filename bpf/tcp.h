@@ -57,25 +57,19 @@ static __always_inline void tcp_detect(void *skb, struct conn *c, const struct p
 }
 
 /* The state of a conversation; made when its protocol is first guessed. */
-static __always_inline struct talk *tcp_talk(struct conn *c, sock_t *sk, const struct packet *p,
-					     int direction, int fresh_talk)
+static __always_inline void tcp_talk(struct conn *c, sock_t *sk, const struct packet *p,
+				     int direction)
 {
-	struct talk *t = bpf_sk_storage_get(&talks, sk, 0,
-					    fresh_talk ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	struct talk *t = bpf_sk_storage_get(&talks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 
 	if (!t) {
-		if (fresh_talk) {
-			lose(LOST_STORAGE);
-			c->candidate = 0;
-			conn_settle(c, 0, PROTOCOL_UNKNOWN);
-		}
-		return 0;
+		lose(LOST_STORAGE);
+		c->candidate = 0;
+		conn_settle(c, 0, PROTOCOL_UNKNOWN);
+		return;
 	}
-	if (fresh_talk) {
-		t->cursor[direction].pos = p->seq;
-		t->cursor[!direction].pos = c->half[!direction].next;
-	}
-	return t;
+	t->cursor[direction].pos = p->seq;
+	t->cursor[!direction].pos = c->half[!direction].next;
 }
 
 /* Adds what has gathered when a write ends (PSH), or too much waits. */
@@ -130,40 +124,47 @@ static __always_inline void tcp_syn_out(struct conn *c)
 		c->sync++;
 }
 
-/* Payload of an established connection. Returns whether the program must run again for this packet. */
+/* Payload of an established connection. Returns which program must read it (enum reader). */
 static __always_inline int tcp_payload(void *skb, struct conn *c, sock_t *sk,
-				       struct window *ingress, const struct packet *p, int direction)
+				       const struct packet *p, int direction)
 {
 	struct half *h = &c->half[direction];
 	__u32 fresh = tcp_fresh(h, p);
-	int fresh_talk = 0, resumed = 0;
 
-	if (fresh) {
-		h->bytes += fresh;
-		h->packets += p->segments;
-		if (!c->settled && !c->candidate && tcp_asking(c, direction)) {
-			tcp_detect(skb, c, p);
-			fresh_talk = 1;
-		}
+	if (!fresh) {
+		if (direction == EGRESS)
+			tcp_retransmitted(c, p->segments);
+		else
+			h->packets += p->segments;
+		return 0;
 	}
-	if (c->candidate) {
-		struct talk *t = tcp_talk(c, sk, p, direction, fresh_talk);
+	h->bytes += fresh;
+	h->packets += p->segments;
+	if (!c->settled && !c->candidate && tcp_asking(c, direction)) {
+		tcp_detect(skb, c, p);
+		if (c->candidate)
+			tcp_talk(c, sk, p, direction);
+	}
+	if (c->candidate)
+		return READER(c->candidate, tcp_asking(c, direction));
+	tcp_gather(c, sk, p, direction);
+	return 0;
+}
 
-		if (t) {
-			resumed = !fresh && t->cursor[direction].busy;
-			if ((fresh || resumed) &&
-			    stream_read(skb, c, t, direction == EGRESS ? &t->window : ingress, p))
-				return 1;
-			if (!c->candidate)
-				bpf_sk_storage_delete(&talks, sk);
-		}
+/* The second part, in the protocol's own program. Returns whether the packet has more to read. */
+static __always_inline int tcp_read(void *skb, struct conn *c, sock_t *sk, struct window *ingress,
+				    const struct packet *p, int direction, int protocol, int asking)
+{
+	struct talk *t = bpf_sk_storage_get(&talks, sk, 0, 0);
+
+	if (t) {
+		if (stream_read(skb, c, t, direction == EGRESS ? &t->window : ingress, p,
+				direction, protocol, asking))
+			return 1;
+		if (!c->candidate)
+			bpf_sk_storage_delete(&talks, sk);
 	}
-	if (fresh || resumed)
-		tcp_gather(c, sk, p, direction);
-	else if (direction == EGRESS)
-		tcp_retransmitted(c, p->segments);
-	else
-		h->packets += p->segments;
+	tcp_gather(c, sk, p, direction);
 	return 0;
 }
 

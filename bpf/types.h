@@ -160,7 +160,7 @@ struct op_slot {
 	__u64 receive_ns;  /* first to last byte of the response */
 	__u64 request_bytes;
 	__u64 response_bytes;
-	__u64 pad2[3];
+	__u64 pad2[6]; /* slots of 1024 bytes begin at a cache line */
 	__u64 hist[HIST_BUCKETS]; /* of the whole duration; their sum is the count of requests */
 };
 

@@ -58,21 +58,27 @@ static __always_inline void udp_read(void *skb, struct conn *c, struct window *w
 	}
 }
 
-/* The flow of a packet, counted. c: the packet's own connection, its addresses set. */
+/* c: the packet's own connection, its addresses set. */
+static __always_inline void udp_identity(const struct conn *shared, struct conn *c)
+{
+	c->owner = shared->owner;
+	c->tgid = shared->tgid;
+	c->flags = shared->flags;
+	c->transport = IPPROTO_UDP;
+	c->role = shared->role;
+	c->protocol = udp_protocol(c);
+	c->settled = 1;
+}
+
+/* Counts a packet in its flow. */
 static __always_inline void udp_count(struct conn *shared, struct conn *c, const struct packet *p)
 {
 	int direction = p->direction;
 	struct flow_slot *f;
 
-	c->owner = shared->owner;
-	c->tgid = shared->tgid;
-	c->flags = shared->flags;
-	c->transport = IPPROTO_UDP;
 	if (!shared->role)
 		shared->role = direction == EGRESS ? ROLE_CLIENT : ROLE_SERVER;
-	c->role = shared->role;
-	c->protocol = udp_protocol(c);
-	c->settled = 1;
+	udp_identity(shared, c);
 	f = flow_resolve(c);
 	if (!f)
 		return;

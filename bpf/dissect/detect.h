@@ -12,7 +12,7 @@ static __always_inline __u8 detect_stream(const struct conn *c, const __u8 first
 {
 	if (conn_port(c) == config.dns_port)
 		return PROTOCOL_DNS;
-	if (first[0] == TLS_HANDSHAKE && (len < 2 || first[1] == 3))
+	if (first[0] == TLS_HANDSHAKE && (len < 4 || first[1] == 3))
 		return PROTOCOL_TLS;
 	if (len >= 4 && http1_is_method(*(const __u32 *)first))
 		return PROTOCOL_HTTP1;

@@ -27,7 +27,15 @@ struct view {
 };
 
 #define BYTE(w, i) ((w)->at[(i) & (WINDOW - 1)])
-#define WORD(w, i) (*(const __u64 *)&(w)->at[(i) & (WINDOW - 1)])
+#define WORD(w, i) word_at(&(w)->at[(i) & (WINDOW - 1)])
+
+/* An index into a window, blurred. */
+static __always_inline __u32 blur_index(__u32 i, __u32 zero)
+{
+	i = (i + zero) & (2 * WINDOW - 1);
+	opaque(i); /* the compiler must not go on with the sum instead */
+	return i;
+}
 
 /* High bit of each byte of x that is c; exact up to and including the first such byte. */
 #define ONES 0x0101010101010101ULL
@@ -42,7 +50,7 @@ static __always_inline __u64 bytes_equal(__u64 x, __u8 c)
 static __always_inline __u32 first_byte(__u64 m)
 {
 	m = (m & -m) >> 7;
-	return (m - 1) & ONES ? (__u32)((((m - 1) & ONES) * ONES) >> 56) : 0;
+	return (((m - 1) & ONES) * ONES) >> 56;
 }
 
 #endif

@@ -29,7 +29,7 @@ struct dns_message {
 
 /* Reads header and question. One question, opcode QUERY: what resolvers and servers speak. */
 static __always_inline int dns_read(const struct window *w, struct dns_message *m, __u32 at,
-				    __u32 n)
+				    __u32 n, __u32 zero)
 {
 	__u32 flags, i = at + DNS_HEADER;
 
@@ -44,14 +44,17 @@ static __always_inline int dns_read(const struct window *w, struct dns_message *
 	m->rcode = flags & 15;
 	m->records = SHORT(w, at + 6);
 	for (int k = 0; k < DNS_MAX_LABELS; k++) {
-		__u32 len = BYTE(w, i);
+		__u32 len;
 
+		i = blur_index(i, zero);
+		len = BYTE(w, i);
 		if (i >= n || len > 63)
 			return 0;
 		i += len + 1;
 		if (!len)
 			break;
 	}
+	i = blur_index(i, zero);
 	/* name too long for the window, or more labels than any real name has */
 	if (i + 4 > n || BYTE(w, i - 1))
 		return 0;
@@ -60,7 +63,8 @@ static __always_inline int dns_read(const struct window *w, struct dns_message *
 }
 
 /* Type and name side by side, the operation's text, over the last count of the header. */
-static __always_inline __u64 dns_operation(struct window *w, const struct dns_message *m)
+static __always_inline __u64 dns_operation(struct window *w, const struct dns_message *m,
+					   __u32 zero)
 {
 	__u32 from = m->at + DNS_HEADER - 2, len = m->name_len + 2;
 	__u32 type = m->at + DNS_HEADER + m->name_len;
@@ -71,7 +75,7 @@ static __always_inline __u64 dns_operation(struct window *w, const struct dns_me
 	if (len > NAME_TEXT)
 		len = NAME_TEXT;
 	/* resolvers vary the case of letters: 0x20 makes it one */
-	id = name_id(w, from, len, NAME(NAME_OP, PROTOCOL_DNS), ONES * 0x20);
+	id = name_id(w, from, len, NAME(NAME_OP, PROTOCOL_DNS), ONES * 0x20, zero);
 	return name_enter(w, id, from, len, NAME(NAME_OP, PROTOCOL_DNS));
 }
 
@@ -154,7 +158,7 @@ static __noinline int dns_message(void *skb, struct conn *c, struct window *w,
 	__u64 key, op, content, now;
 	__u32 off, len, asking;
 
-	if (!c || !w || !in || !dns_read(w, &m, in->at, in->n))
+	if (!c || !w || !in || !dns_read(w, &m, in->at, in->n, c->zero))
 		return 0;
 	now = in->now;
 	off = in->off;
@@ -164,7 +168,7 @@ static __noinline int dns_message(void *skb, struct conn *c, struct window *w,
 	if (!m.response) {
 		if (!asking)
 			return 1;
-		op = dns_operation(w, &m);
+		op = dns_operation(w, &m, c->zero);
 		conn_settle(c, 0, PROTOCOL_DNS);
 		query_ask(c, key, op, len, now);
 		return 1;

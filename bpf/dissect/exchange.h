@@ -7,10 +7,8 @@
 
 static __always_inline struct request *exchange_slot(struct talk *t, __u32 number)
 {
-	__u32 i = number % IN_FLIGHT;
-
-	/* for verifiers that keep no bound of a remainder */
-	return &t->flight[i < IN_FLIGHT ? i : 0];
+	opaque(number);
+	return &t->flight[number & (IN_FLIGHT - 1)];
 }
 
 /* The first byte of a request was seen. */
@@ -26,7 +24,7 @@ static __always_inline void exchange_ask(struct talk *t, __u64 op, __u32 method,
 	r = exchange_slot(t, t->asked);
 	r->op = op;
 	r->first_ns = v->first_ns ? v->first_ns : v->now;
-	r->last_ns = 0;
+	r->send_us = SEND_OPEN;
 	r->bytes = 0;
 	r->method = method;
 	t->asked++;
@@ -36,12 +34,14 @@ static __always_inline void exchange_ask(struct talk *t, __u64 op, __u32 method,
 static __always_inline void exchange_asked(struct talk *t, __u64 bytes, struct view *v)
 {
 	struct request *r;
+	__u64 us;
 
 	if (t->asked_over != t->answered_over)
 		return;
 	r = exchange_slot(t, t->asked - 1);
-	r->bytes = bytes;
-	r->last_ns = v->now;
+	us = v->now > r->first_ns ? (v->now - r->first_ns) / 1000 : 0;
+	r->bytes = bytes >> 32 ? 0xffffffff : bytes;
+	r->send_us = us < SEND_OPEN ? us : SEND_OPEN - 1;
 }
 
 /* The method of the request that is answered next. */
@@ -63,33 +63,37 @@ static __always_inline void exchange_outcome(struct talk *t, struct outcome *o, 
 					     __u64 now)
 {
 	struct request *r = exchange_slot(t, t->answered);
-	__u64 first = r->first_ns, last = r->last_ns, answer = t->response_first_ns;
+	__u64 first = r->first_ns, answer = t->response_first_ns, last;
 
 	if (!t->response_open)
 		answer = now;
-	/* an answer before the request's end, and clocks of two processors */
-	if (!last || last > answer)
+	/* clocks of two processors, and an answer before the request's end */
+	if (first > answer)
+		first = answer;
+	last = first + r->send_us * 1000ULL;
+	if (r->send_us == SEND_OPEN || last > answer)
 		last = answer;
-	if (first > last)
-		first = last;
 	o->op = r->op;
-	o->first_ns = first;
-	o->send_ns = last - first;
-	o->wait_ns = answer - last;
-	o->receive_ns = now > answer ? now - answer : 0;
+	o->first_ns = blur(first, t->zero);
+	o->send_ns = blur(last - first, t->zero);
+	o->wait_ns = blur(answer - last, t->zero);
+	o->receive_ns = blur(now > answer ? now - answer : 0, t->zero);
 	o->request_bytes = r->bytes;
-	o->response_bytes = bytes;
+	o->response_bytes = blur(bytes, t->zero);
+	o->failed = blur(o->failed, t->zero);
+	o->status = blur(o->status, t->zero);
 	t->answered++;
 }
 
 /* The last byte of a response was seen. One without a request is of a conversation joined midway. */
-static __always_inline void exchange_answered(struct conn *c, struct talk *t, __u64 bytes,
-					      struct view *v)
+static __noinline int exchange_answered(struct conn *c, struct talk *t, __u64 bytes,
+					const struct view *v)
 {
-	struct outcome o = { .status = t->response_status };
+	struct outcome o = {};
 
-	if (!t->response_open)
-		return;
+	if (!c || !t || !v || !t->response_open)
+		return 0;
+	o.status = t->response_status;
 	o.failed = o.status >= 400;
 	if (t->asked != t->answered) {
 		exchange_outcome(t, &o, bytes, v->now);
@@ -100,32 +104,40 @@ static __always_inline void exchange_answered(struct conn *c, struct talk *t, __
 		o.response_bytes = bytes;
 	} else {
 		t->response_open = 0;
-		return;
+		return 0;
 	}
 	t->response_open = 0;
 	op_record(c, t, &o, v->now);
+	return 0;
+}
+
+/* Ends the request that waits for longest. Returns whether there was one. */
+static __noinline int exchange_close_one(struct conn *c, struct talk *t, __u64 now)
+{
+	struct outcome o = {};
+	__u64 bytes = 0;
+
+	if (!c || !t || t->asked == t->answered)
+		return 0;
+	if (t->response_open) {
+		int response = c->role == ROLE_CLIENT ? INGRESS : EGRESS;
+
+		o.status = t->response_status;
+		bytes = c->half[response].next - t->cursor[response].start;
+	}
+	o.failed = o.status == STATUS_NONE || o.status >= 400;
+	exchange_outcome(t, &o, bytes, now);
+	t->response_open = 0;
+	op_record(c, t, &o, now);
+	return 1;
 }
 
 /* The connection ended: a response that only its end delimits is complete, what else waits got no answer. */
 static __always_inline void exchange_closed(struct conn *c, struct talk *t, __u64 now)
 {
-	for (int i = 0; i < IN_FLIGHT; i++) {
-		struct outcome o = { .status = STATUS_NONE };
-		__u64 bytes = 0;
-
-		if (t->asked == t->answered)
+	for (int i = 0; i < IN_FLIGHT; i++)
+		if (!exchange_close_one(c, t, now))
 			break;
-		if (t->response_open) {
-			int response = c->role == ROLE_CLIENT ? INGRESS : EGRESS;
-
-			o.status = t->response_status;
-			bytes = c->half[response].next - t->cursor[response].start;
-		}
-		o.failed = o.status == STATUS_NONE || o.status >= 400;
-		exchange_outcome(t, &o, bytes, now);
-		t->response_open = 0;
-		op_record(c, t, &o, now);
-	}
 }
 
 #endif

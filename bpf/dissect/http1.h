@@ -32,6 +32,9 @@ enum http1_method { METHOD_OTHER = 0, METHOD_HEAD = 1, METHOD_CONNECT = 2 };
 
 #define HTTP1_MAX_LINES 256
 
+/* Bytes to pass over until the connection closes. */
+#define HTTP1_ENDLESS (1ULL << 62)
+
 /* First four bytes of the methods of RFC 9110, 5789, 4918, 3253, 3744, 5323, 2068. */
 static __always_inline int http1_is_method(__u32 four)
 {
@@ -44,20 +47,7 @@ static __always_inline int http1_is_method(__u32 four)
 	       four == FOUR('S', 'E', 'A', 'R') || four == FOUR('P', 'U', 'R', 'G');
 }
 
-/* Where the head's lines stand. */
-struct http1_lines {
-	__u32 at;        /* start of the line that was not complete, or the byte after the head */
-	__u32 length_at; /* index of the value of Content-Length, 0: none in these lines */
-	__u32 host_at;
-	__u32 host_len;
-	__u16 count;
-	__u8 chunked;
-	__u8 done;
-	__u8 rest; /* "at" is within a line: it matches nothing and ends no head */
-	__u8 pad[5];
-};
-
-static __always_inline void http1_line(const struct window *w, struct http1_lines *l, __u32 end)
+static __always_inline void http1_line(const struct window *w, struct lines *l, __u32 end)
 {
 	const __u64 fold = ONES * 0x20;
 	__u32 at = l->at;
@@ -93,18 +83,29 @@ static __always_inline void http1_line(const struct window *w, struct http1_line
 	}
 }
 
-/* Reads complete lines from l->at on. */
-static __noinline int http1_scan(const struct window *w, struct http1_lines *l, __u32 n)
+static __always_inline void http1_begin(struct lines *l, __u32 at)
 {
-	__u32 i;
+	l->at = at;
+	l->length_at = 0;
+	l->host_len = 0;
+	l->chunked = 0;
+	l->done = 0;
+}
+
+/* Reads complete lines from l->at on. */
+static __noinline int http1_scan(const struct window *w, struct lines *l, __u32 n)
+{
+	__u32 i, zero;
 
 	if (!w || !l)
 		return 0;
+	zero = l->zero;
 	i = l->at;
 	for (int k = 0; k < WINDOW / 8 + 24; k++) {
 		__u64 m;
 		__u32 j;
 
+		i = blur_index(i, zero);
 		if (i >= n)
 			break;
 		m = bytes_equal(WORD(w, i), '\n');
@@ -112,7 +113,7 @@ static __noinline int http1_scan(const struct window *w, struct http1_lines *l, 
 			i += 8;
 			continue;
 		}
-		j = i + first_byte(m);
+		j = blur_index(i + first_byte(m), zero);
 		if (j >= n)
 			break;
 		l->count++;
@@ -148,66 +149,83 @@ static __always_inline __u64 http1_number(const struct window *w, __u32 i)
 	return v;
 }
 
+/* 1 or 0 without a branch: each would double the ways that a verifier walks through the loop. x is at most 2 * WINDOW. */
+static __always_inline __u32 is_zero(__u32 x)
+{
+	x = (x - 1) >> 31;
+	opaque(x);
+	return x;
+}
+
+static __always_inline __u32 is_digit(__u32 c)
+{
+	c = (((c - '0') & 0xff) - 10) >> 31;
+	opaque(c);
+	return c;
+}
+
 /*
  * Rewrites the target in [from, end) of the window so that what varies collapses to '*', and returns its new end.
  * A segment varies if it has three digits or more, nothing but digits, or more than 32 characters; versions
  * like v1.25 stay. The bytes behind the old end stay as they are.
  */
-static __noinline int http1_collapse(struct window *w, __u32 from, __u32 end)
+static __noinline int http1_collapse(struct window *w, const struct lines *l, __u32 from,
+				     __u32 end)
 {
-	__u32 out, start, len = 0, digits = 0, dots = 0, i, version = 0;
+	__u32 out = from, start = from, len, digits, dots, version, zero;
 
-	if (!w)
+	if (!w || !l)
 		return 0;
-	out = start = from;
-	for (i = from; i < WINDOW; i++) {
-		__u8 c;
+	len = digits = dots = version = zero = l->zero;
+	for (int k = 0; k <= WINDOW; k++, from++) {
+		__u32 c;
 
-		opaque(out);
-		opaque(start);
-		c = i < end ? BYTE(w, i) : '/';
-		if (c == '/') {
-			int only_digits = digits == len;
-			int varies = digits >= 3 || (digits && only_digits) || len > 32;
-
-			if (varies && !(version && len <= 8 && digits + dots + 1 == len)) {
-				out = start;
-				BYTE(w, out) = '*';
-				out++;
-			}
-			if (i >= end)
-				break;
-			len = digits = dots = version = 0;
-			BYTE(w, out) = '/';
+		from = blur_index(from, zero);
+		out = blur_index(out, zero);
+		start = blur_index(start, zero);
+		len = blur_index(len, zero);
+		digits = blur_index(digits, zero);
+		version = blur_index(version, zero);
+		dots = blur_index(dots, zero);
+		c = from < end ? BYTE(w, from) : '/';
+		if (c != '/') {
+			version |= is_zero(len) & is_zero(c ^ 'v');
+			digits += is_digit(c);
+			dots += is_zero(c ^ '.');
+			len++;
+			BYTE(w, out) = c;
 			out++;
-			start = out;
 			continue;
 		}
-		if (!len)
-			version = c == 'v';
-		if (c - '0' < 10U)
-			digits++;
-		if (c == '.')
-			dots++;
-		len++;
-		BYTE(w, out) = c;
+		if ((digits >= 3 || (digits && digits == len) || len > 32) &&
+		    !(version && len <= 8 && digits + dots + 1 == len)) {
+			BYTE(w, start) = '*';
+			out = start + 1;
+		}
+		if (from >= end)
+			break;
+		len = digits = dots = version = zero;
+		BYTE(w, out) = '/';
 		out++;
+		start = out;
 	}
-	return out;
+	return blur_index(out, zero);
 }
 
 /*
  * The target's end (' ', '?', CR or LF) from index i on, and the hash of all bytes from "from" to there; the end is n
  * where it has none.
  */
-static __always_inline __u32 http1_target(const struct window *w, __u32 from, __u32 i, __u32 n,
-					  __u64 *hash)
+static __always_inline __u32 http1_target(const struct window *w, const struct lines *l,
+					  __u32 from, __u32 i, __u32 n, __u64 *hash)
 {
 	__u64 h = mix(config.seed, WORD(w, from));
+	__u32 zero = l->zero;
 
 	for (int k = 0; k < WINDOW / 8; k++) {
 		__u64 x, m;
 
+		i = blur_index(i, zero);
 		if (i >= n)
 			break;
 		x = WORD(w, i);
@@ -227,6 +245,7 @@ static __always_inline __u32 http1_target(const struct window *w, __u32 from, __
 		i += 8;
 	}
 	*hash = h;
+	i = blur_index(i, zero);
 	return i < n ? i : n;
 }
 
@@ -245,18 +264,19 @@ static __always_inline __u32 http1_method_end(const struct window *w, __u32 at)
 }
 
 /* The operation of the request line at v->at, its target ending at end. Works on the window itself. */
-static __noinline __u64 http1_operation(struct window *w, __u32 at, __u32 target, __u32 end)
+static __noinline __u64 http1_operation(struct window *w, const struct lines *l, __u32 at,
+					__u32 target, __u32 end)
 {
 	__u32 len;
 	__u64 id;
 
 	if (!w)
 		return 0;
-	end = http1_collapse(w, target, end);
+	end = http1_collapse(w, l, target, end);
 	len = end - at;
 	if (len > NAME_TEXT)
 		len = NAME_TEXT;
-	id = name_id(w, at, len, NAME(NAME_OP, PROTOCOL_HTTP1), 0);
+	id = name_id(w, at, len, NAME(NAME_OP, PROTOCOL_HTTP1), 0, l->zero);
 	return name_enter(w, id, at, len, NAME(NAME_OP, PROTOCOL_HTTP1));
 }
 
@@ -266,8 +286,14 @@ static __always_inline void http1_keep_head(struct talk *t, const struct window 
 	__u32 len = end - at;
 
 	t->head_len = len < EVENT_HEAD_BYTES ? len : EVENT_HEAD_BYTES;
-	for (__u32 i = 0; i < EVENT_HEAD_BYTES; i += 8)
-		*(__u64 *)(t->head + i) = text_word(&BYTE(w, at + i), 0, i < len ? len - i : 0);
+	for (__u32 i = 0; i < EVENT_HEAD_BYTES; i += 8) {
+		__u32 left = *(volatile __u32 *)&t->head_len;
+		__u64 word = 0;
+
+		if (i < left)
+			word = text_word(&BYTE(w, at + i), left - i);
+		word_put(t->head + i, word);
+	}
 }
 
 static __always_inline int http1_request_line(struct talk *t, struct cursor *cu,
@@ -284,9 +310,10 @@ static __always_inline int http1_request_line(struct talk *t, struct cursor *cu,
 	if (left < 12 && !v->full)
 		return STEP_MORE;
 	target = http1_method_end(w, at);
+	target = blur_index(target, cu->lines.zero);
 	if (!target)
 		return STEP_ALIEN;
-	end = http1_target(w, at, target, v->n, &hash);
+	end = http1_target(w, &cu->lines, at, target, v->n, &hash);
 	if (end >= v->n && !v->full)
 		return STEP_MORE;
 	if (four == FOUR('H', 'E', 'A', 'D'))
@@ -295,12 +322,12 @@ static __always_inline int http1_request_line(struct talk *t, struct cursor *cu,
 		method = METHOD_CONNECT;
 	http1_keep_head(t, w, at, end);
 	if (t->raw != hash) {
-		t->raw_op = http1_operation(w, at, target, end);
+		t->raw_op = http1_operation(w, &cu->lines, at, target, end);
 		t->raw = hash;
 	}
 	cu->start = v->base + at;
 	cu->length = 0;
-	cu->lines = 0;
+	cu->lines.count = 0;
 	cu->flags = 0;
 	cu->phase = HTTP1_LONG; /* the rest of the request line is of no interest */
 	exchange_ask(t, t->raw_op, method, v);
@@ -328,7 +355,7 @@ static __always_inline int http1_status_line(struct talk *t, struct cursor *cu,
 	status = a * 100 + b * 10 + d;
 	cu->start = v->base + at;
 	cu->length = 0;
-	cu->lines = 0;
+	cu->lines.count = 0;
 	cu->flags = 0;
 	cu->phase = HTTP1_LONG;
 	if (status < 200 && status != 101)
@@ -340,13 +367,14 @@ static __always_inline int http1_status_line(struct talk *t, struct cursor *cu,
 }
 
 static __always_inline void http1_host(struct talk *t, const struct window *w,
-				       const struct http1_lines *l)
+				       const struct lines *l)
 {
 	__u32 at = l->host_at, len = l->host_len;
 
 	if (!len || len > NAME_TEXT)
 		return;
-	t->host = name_id(w, at, len, NAME(NAME_HOST, PROTOCOL_HTTP1), 0);
+	t->host = name_id(w, at, len, NAME(NAME_HOST, PROTOCOL_HTTP1), 0,
+			  l->zero);
 	name_enter(w, t->host, at, len, NAME(NAME_HOST, PROTOCOL_HTTP1));
 }
 
@@ -386,6 +414,7 @@ static __always_inline int http1_answered(struct conn *c, struct talk *t, struct
 		}
 		if (!(cu->flags & HTTP1_LENGTH)) {
 			cu->phase = HTTP1_RAW;
+			cu->skip = HTTP1_ENDLESS;
 			return STEP_ON;
 		}
 		if (cu->length) {
@@ -401,36 +430,36 @@ static __always_inline int http1_answered(struct conn *c, struct talk *t, struct
 static __always_inline int http1_head(struct conn *c, struct talk *t, struct cursor *cu,
 				      struct window *w, struct view *v, int asking)
 {
-	struct http1_lines l = { .at = v->at };
-	__u32 first = v->at;
+	struct lines *l = &cu->lines;
+	__u32 first = v->at, count = l->count;
 
-	l.rest = cu->phase == HTTP1_LONG;
-	http1_scan(w, &l, v->n);
-	cu->lines += l.count;
-	if (cu->lines > HTTP1_MAX_LINES) {
+	l->rest = cu->phase == HTTP1_LONG;
+	http1_begin(l, first);
+	http1_scan(w, l, v->n);
+	if (l->count > HTTP1_MAX_LINES) {
 		lose(LOST_HEAD_TOO_LONG);
 		return STEP_ALIEN;
 	}
-	if (l.length_at) {
-		cu->length = http1_number(w, l.length_at);
+	if (l->length_at) {
+		cu->length = http1_number(w, l->length_at);
 		cu->flags |= HTTP1_LENGTH;
 	}
-	if (l.chunked)
+	if (l->chunked)
 		cu->flags |= HTTP1_CHUNKED;
 	if (asking && c->role == ROLE_CLIENT && !c->settled)
-		http1_host(t, w, &l);
-	if (l.count)
+		http1_host(t, w, l);
+	if (l->count != count)
 		cu->phase = HTTP1_LINES;
-	v->at = l.at;
-	if (l.done) {
-		__u32 head = v->base + l.at - cu->start;
+	v->at = l->at;
+	if (l->done) {
+		__u32 head = v->base + l->at - cu->start;
 
 		if (!asking)
 			return http1_answered(c, t, cu, v, head);
 		http1_asked(c, t, cu, v, head);
 		return STEP_ON;
 	}
-	if (l.at != first)
+	if (l->at != first)
 		return STEP_ON;
 	if (cu->phase == HTTP1_LONG || v->full) {
 		cu->phase = HTTP1_LONG;
@@ -440,41 +469,60 @@ static __always_inline int http1_head(struct conn *c, struct talk *t, struct cur
 	return STEP_MORE;
 }
 
+/* Index of the first LF from i on, n where there is none in a window's reach. */
+static __always_inline __u32 http1_line_end(const struct window *w, __u32 i, __u32 n, __u32 zero)
+{
+	for (int k = 0; k < WINDOW / 8; k++) {
+		__u64 m;
+
+		i = blur_index(i, zero);
+		if (i >= n)
+			break;
+		m = bytes_equal(WORD(w, i), '\n');
+		if (m) {
+			i += first_byte(m);
+			break;
+		}
+		i += 8;
+	}
+	i = blur_index(i, zero);
+	return i < n ? i : n;
+}
+
 /* A chunk's size line (RFC 9112, 7.1). */
 static __always_inline int http1_chunk(struct cursor *cu, struct window *w, struct view *v)
 {
-	__u32 at = v->at, i;
-	__u64 size = 0;
-	int digits = 0;
+	__u32 zero = cu->lines.zero, i = v->at, lf;
 
-	for (i = 0; i < 16; i++) {
-		__u32 ch = BYTE(w, at + i), d;
+	cu->length = 0;
+	for (int k = 0; k < 16; k++) {
+		__u32 c, d;
 
-		if (at + i >= v->n)
-			return STEP_MORE;
-		if (ch - '0' < 10)
-			d = ch - '0';
-		else if ((ch | 0x20) - 'a' < 6)
-			d = (ch | 0x20) - 'a' + 10;
-		else
-			break;
-		size = size << 4 | d;
-		digits = 1;
-	}
-	if (!digits)
-		return STEP_ALIEN;
-	/* mostly CR LF follows; an extension ends at a LF within the next bytes */
-	for (__u32 k = 0; k < 64; k++) {
-		if (at + i + k >= v->n)
-			return STEP_MORE;
-		if (BYTE(w, at + i + k) == '\n') {
-			v->at = at + i + k + 1;
-			cu->phase = size ? HTTP1_CHUNK : HTTP1_TRAILER;
-			cu->skip = size ? size + 2 : 0;
-			return STEP_ON;
+		i = blur_index(i, zero);
+		c = BYTE(w, i);
+		d = c - '0';
+		if (d > 9) {
+			d = (c | 0x20) - 'a';
+			if (d > 5)
+				break;
+			d += 10;
 		}
+		cu->length = cu->length << 4 | d;
+		i++;
 	}
-	return STEP_ALIEN;
+	i = blur_index(i, zero);
+	lf = http1_line_end(w, i, v->n, zero);
+	if (lf >= v->n)
+		return v->full ? STEP_ALIEN : STEP_MORE;
+	if (i == v->at)
+		return STEP_ALIEN;
+	v->at = lf + 1;
+	if (!cu->length) {
+		cu->phase = HTTP1_TRAILER;
+		return STEP_ON;
+	}
+	cu->skip = cu->length + 2;
+	return STEP_ON;
 }
 
 /* The end of a message whose last byte is before sequence number end. */
@@ -493,16 +541,18 @@ static __always_inline void http1_end(struct conn *c, struct talk *t, struct cur
 static __always_inline int http1_trailer(struct conn *c, struct talk *t, struct cursor *cu,
 					 struct window *w, struct view *v, int asking)
 {
-	struct http1_lines l = { .at = v->at };
+	struct lines *l = &cu->lines;
 	__u32 first = v->at;
 
-	http1_scan(w, &l, v->n);
-	v->at = l.at;
-	if (l.done) {
-		http1_end(c, t, cu, v->base + l.at, v, asking);
+	l->rest = 0;
+	http1_begin(l, first);
+	http1_scan(w, l, v->n);
+	v->at = l->at;
+	if (l->done) {
+		http1_end(c, t, cu, v->base + l->at, v, asking);
 		return STEP_ON;
 	}
-	if (l.at != first)
+	if (l->at != first)
 		return STEP_ON;
 	return v->full ? STEP_ALIEN : STEP_MORE;
 }
@@ -511,10 +561,16 @@ static __always_inline int http1_trailer(struct conn *c, struct talk *t, struct 
 static __always_inline int http1_step(struct conn *c, struct talk *t, struct cursor *cu,
 				      struct window *w, struct view *v, int asking)
 {
+	int step;
+
 	switch (cu->phase) {
 	case HTTP1_START:
-		return asking ? http1_request_line(t, cu, w, v) :
-				http1_status_line(t, cu, w, v);
+		step = asking ? http1_request_line(t, cu, w, v) : http1_status_line(t, cu, w, v);
+		if (step != STEP_ON)
+			return step;
+		step = http1_head(c, t, cu, w, v, asking);
+		/* the first line is a unit of its own */
+		return step == STEP_MORE ? STEP_ON : step;
 	case HTTP1_LINES:
 	case HTTP1_LONG:
 		return http1_head(c, t, cu, w, v, asking);

@@ -23,7 +23,7 @@ static __always_inline int ntp_message(void *skb, struct conn *c, struct window 
 		__u64 key = query_key(skb, c, WORD(w, NTP_TRANSMIT));
 
 		BYTE(w, 0) = mode | version << 4;
-		op = name_id(w, 0, 1, NAME(NAME_OP, PROTOCOL_NTP), 0);
+		op = name_id(w, 0, 1, NAME(NAME_OP, PROTOCOL_NTP), 0, c->zero);
 		name_enter(w, op, 0, 1, NAME(NAME_OP, PROTOCOL_NTP));
 		query_ask(c, key, op, n, now);
 	} else if (!asking && mode == NTP_SERVER) {

@@ -56,7 +56,7 @@ static __always_inline void tls_server_name(struct talk *t, struct window *w, __
 	if (len < 5 || BYTE(w, at + 2) || name > len - 5 || name > NAME_TEXT || !name)
 		return;
 	at += 5;
-	t->host = name_id(w, at, name, NAME(NAME_SNI, PROTOCOL_TLS), 0);
+	t->host = name_id(w, at, name, NAME(NAME_SNI, PROTOCOL_TLS), 0, t->zero);
 	name_enter(w, t->host, at, name, NAME(NAME_SNI, PROTOCOL_TLS));
 }
 
@@ -106,17 +106,21 @@ static __always_inline int tls_extension(struct conn *c, struct talk *t, struct 
 	if (type == TLS_EXT_SERVER_NAME || type == TLS_EXT_ALPN || type == TLS_EXT_VERSIONS) {
 		if (left < 4 + len && !v->full)
 			return STEP_MORE;
+		/* of a list that is longer than the window the first entry is all that is read */
+		if (type == TLS_EXT_ALPN)
+			tls_alpn(c, w, at + 4);
 		if (left >= 4 + len) {
 			if (type == TLS_EXT_SERVER_NAME)
 				tls_server_name(t, w, at + 4, len);
-			else if (type == TLS_EXT_ALPN)
-				tls_alpn(c, w, at + 4);
-			else
+			else if (type == TLS_EXT_VERSIONS)
 				tls_versions(c, w, at + 4, len);
 		}
 	}
 	v->at = at + 4;
 	cu->skip = len;
+	/* at once: the client's next packet comes after the server's first, which ends the reading */
+	if ((__s32)(cu->start - (v->base + at + 4 + len)) < 4)
+		return tls_done(c, t);
 	return STEP_ON;
 }
 
