@@ -50,7 +50,8 @@ static void check_op(const struct op_slot *o, uint64_t bytes)
 	MUST(o->protocol < PROTOCOL_COUNT);
 	MUST(o->status <= 1000);
 	/* No duration is negative: the clock of packets does not go back. */
-	MUST(o->duration_ns >> 63 == 0 && o->wait_ns >> 63 == 0 && o->send_ns >> 63 == 0 && o->receive_ns >> 63 == 0);
+	MUST(o->duration_ns >> 63 == 0 && o->wait_ns >> 63 == 0 && o->send_ns >> 63 == 0 &&
+	     o->receive_ns >> 63 == 0);
 }
 
 static void check_events(void)
@@ -65,7 +66,8 @@ static void check_events(void)
 		if (head->kind == EVENT_DNS)
 			MUST(((const struct event_dns *)event)->len <= EVENT_DNS_BYTES);
 		else if (head->kind == EVENT_REQUEST)
-			MUST(((const struct event_request *)event)->request_len <= EVENT_HEAD_BYTES);
+			MUST(((const struct event_request *)event)->request_len <=
+			     EVENT_HEAD_BYTES);
 		else
 			MUST(head->kind == EVENT_FAILURE);
 	}

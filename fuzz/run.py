@@ -3,7 +3,8 @@
     fuzz/run.py --seconds 600     each harness as long as that; what is new and worth keeping joins fuzz/corpus
     fuzz/run.py --total 60        all of them together; the kept corpus is read, not changed
 
-Needs clang with libFuzzer (Debian: clang, libclang-rt-dev). Exit code 1: something was found; the input is in fuzz/found.
+Needs clang with libFuzzer (Debian: clang, libclang-rt-dev).
+Exit code 1: something was found; the input is in fuzz/found.
 """
 
 from __future__ import annotations

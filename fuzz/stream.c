@@ -52,7 +52,8 @@ static void build(int from, uint8_t flags, const uint8_t *payload, uint32_t leng
 
 	memset(packet.bytes, 0, HEADERS);
 	clock_us += 100;
-	memcpy(packet.bytes, &(uint32_t[]){1000 + clock_us / 1000000, clock_us % 1000000, total, total}, 16);
+	memcpy(packet.bytes,
+	       &(uint32_t[]){ 1000 + clock_us / 1000000, clock_us % 1000000, total, total }, 16);
 	ip[0] = 0x45;
 	put16(ip + 2, total);
 	ip[9] = PROTO;
@@ -99,7 +100,7 @@ static void send(uint8_t how)
 static void begin(void)
 {
 	/* pcap, link type 101: raw IP */
-	static const uint32_t head[] = {0xa1b2c3d4, 2 | 4 << 16, 0, 0, 65535, 101};
+	static const uint32_t head[] = { 0xa1b2c3d4, 2 | 4 << 16, 0, 0, 65535, 101 };
 
 	kn_feed((const uint8_t *)head, sizeof(head));
 	seq[0] = 0xfffffe00; /* numbers wrap early */

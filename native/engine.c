@@ -28,7 +28,7 @@ static void sock_ops(struct native_sock *sock, __u32 op, const struct track_star
 {
 	struct bpf_sock_ops ops = {
 		.op = op,
-		.args = {0, TCP_STATE_CLOSE},
+		.args = { 0, TCP_STATE_CLOSE },
 		.family = sock->sk.family,
 		.local_ip4 = sock->sk.src_ip4,
 		.remote_ip4 = sock->sk.dst_ip4,
@@ -103,81 +103,50 @@ void engine_flush(struct native_sock *sock)
 		conn_flush(c, f);
 }
 
-/* --- packets ------------------------------------------------------------------------------------ */
+/* --- packets ---------------------------------------------------------------------------------- */
 
-/* Headers were read by link.c, which knows more of them than the probe needs to. */
-static void packet_of(struct packet *p, const struct ip_packet *ip, int direction)
+#define IPV6_HEADER 40
+#define MAX_COMPACT (IPV6_HEADER + 65536)
+
+/* The probe reads no extension headers, for the hooks of a host hardly see any: here they are left out. */
+static void compact(struct ip_packet *ip)
 {
-	*p = (struct packet){
-		.at = ip->payload,
-		.len = ip->payload_length,
-		.seq = ip->seq,
-		.segments = 1,
-		.source = ip->source_port,
-		.dest = ip->target_port,
-		.version = ip->version,
-		.transport = ip->transport,
-		.flags = ip->flags,
-		.direction = (__u8)direction,
-	};
+	static uint8_t without[MAX_COMPACT];
+	uint32_t gone = ip->l4 - IPV6_HEADER, rest = ip->captured - ip->l4;
+
+	if (rest > MAX_COMPACT - IPV6_HEADER)
+		rest = MAX_COMPACT - IPV6_HEADER;
+	memcpy(without, ip->data, IPV6_HEADER);
+	memcpy(without + IPV6_HEADER, ip->data + ip->l4, rest);
+	without[6] = ip->transport;
+	ip->data = without;
+	ip->l4 = IPV6_HEADER;
+	ip->payload -= gone;
+	ip->length -= gone;
+	ip->captured = IPV6_HEADER + rest;
 }
 
-/* The readers of bpf/kindling.bpf.c, which the kernel calls after the program that counts. */
-static void read_tcp(skb_t *skb, struct native_sock *sock, const struct packet *counted,
-		     int direction, int reader)
-{
-	struct conn *c = conn_of(&sock->sk);
-	struct window *w;
-	__u32 zero = 0;
-
-	w = bpf_map_lookup_elem(&ingress_window, &zero);
-	if (!c || !w)
-		return;
-	for (int run = 0; run < MAX_RUNS; run++) {
-		struct packet p = *counted;
-
-		if (!tcp_read(skb, c, &sock->sk, w, &p, direction, reader))
-			return;
-	}
-}
-
-static void read_udp(skb_t *skb, struct native_sock *sock, struct packet *p, int direction)
-{
-	struct conn c = {};
-	struct conn *shared;
-
-	if (!udp_begin(skb, &sock->sk, p, &c, &shared, direction))
-		return;
-	udp_identity(shared, &c);
-	if (direction == EGRESS)
-		udp_egress(skb, &c, p);
-	else
-		udp_ingress(skb, &c, p);
-}
-
+/* The programs of bpf/kindling.bpf.c: the one that counts, and the readers to which it hands the packet. */
 void engine_segment(struct native_sock *sock, const struct ip_packet *ip, enum track_direction way)
 {
 	int direction = way == TRACK_EGRESS ? EGRESS : INGRESS;
-	skb_t skb = {
+	struct __sk_buff skb = {
 		.data = (uintptr_t)ip->data,
 		.data_end = (uintptr_t)(ip->data + ip->captured),
 		.len = ip->length,
 		.sk = &sock->sk,
 	};
-	struct packet p;
-	int reader;
+	int reader = hook_packet(&skb, direction);
 
-	packet_of(&p, ip, direction);
-	if (ip->transport == IPPROTO_UDP) {
-		if (hook_udp(&skb, &sock->sk, &p, direction) != READER_NONE)
-			read_udp(&skb, sock, &p, direction);
+	if (reader == READER_UDP) {
+		hook_read_udp(&skb, direction);
 		return;
 	}
-	if (!p.len && !(p.flags & (TCP_SYN | TCP_RST | TCP_FIN)))
+	if (reader == READER(PROTOCOL_TLS, 0)) /* there is no such program */
 		return;
-	reader = hook_tcp(&skb, &sock->sk, &p, direction);
-	if (reader != READER_NONE)
-		read_tcp(&skb, sock, &p, direction, reader);
+	for (int run = 0; reader && run < MAX_RUNS; run++)
+		if (!hook_read(&skb, direction, reader >> 1, reader & 1))
+			return;
 }
 
 static void skipped(enum link_result why)
@@ -203,9 +172,9 @@ static void skipped(enum link_result why)
 
 static uint64_t clock_shift; /* added to packet times, so that the clock goes on and only on */
 
-#define CLOCK_BACK_NS 10000000000ull          /* 10 s */
+#define CLOCK_BACK_NS 10000000000ull                /* 10 s */
 #define CLOCK_AHEAD_NS (86400ull * 30 * 1000000000) /* 30 days */
-#define CLOCK_LATEST_NS (1ull << 62)          /* of a first packet: in 2116 */
+#define CLOCK_LATEST_NS (1ull << 62)                /* of a first packet: in 2116 */
 
 /* Small steps back are packets of several interfaces out of order. Large steps are another capture's clock, or a
  * broken record: time stands still over them. */
@@ -234,10 +203,13 @@ static void on_packet(void *ctx, const struct capture_packet *frame)
 	counts.bytes += frame->length;
 	set_clock(frame->ts);
 	result = link_read(frame, &ip);
-	if (result == LINK_IP)
-		track_packet(&ip);
-	else
+	if (result != LINK_IP) {
 		skipped(result);
+		return;
+	}
+	if (ip.version == 6 && ip.l4 != IPV6_HEADER)
+		compact(&ip);
+	track_packet(&ip);
 }
 
 /* --- life of the engine ---------------------------------------------------------------------------- */
@@ -275,10 +247,10 @@ static uint32_t default_max[4];
 static bool open_tables(uint32_t scale)
 {
 	struct native_map *const tables[4][3] = {
-		{&owner_free, &owner_ids, &owner_slots},
-		{&flow_free, &flow_ids, &flow_slots},
-		{&op_free, &op_ids, &op_slots},
-		{&name_free, &name_ids, &name_slots},
+		{ &owner_free, &owner_ids, &owner_slots },
+		{ &flow_free, &flow_ids, &flow_slots },
+		{ &op_free, &op_ids, &op_slots },
+		{ &name_free, &name_ids, &name_slots },
 	};
 
 	for (int i = 0; i < 4; i++) {
@@ -364,8 +336,8 @@ uint32_t kn_table(const char *table, struct kn_table *found)
 		const char *name;
 		struct native_map *map;
 	} tables[] = {
-		{"owner", &owner_slots}, {"flow", &flow_slots}, {"op", &op_slots},
-		{"name", &name_slots},	 {"losses", &losses},
+		{ "owner", &owner_slots }, { "flow", &flow_slots }, { "op", &op_slots },
+		{ "name", &name_slots },   { "losses", &losses },
 	};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
@@ -403,14 +375,17 @@ uint32_t kn_expire(uint64_t before_ns, void *buffer, uint32_t room)
 
 uint32_t kn_size(const char *structure)
 {
-#define SIZE(name) {#name, sizeof(struct name)}
+#define SIZE(name)                                                                                 \
+	{                                                                                          \
+#name, sizeof(struct name)                                                         \
+	}
 	static const struct {
 		const char *name;
 		uint32_t size;
 	} sizes[] = {
 		SIZE(owner_slot),    SIZE(flow_slot),     SIZE(op_slot),   SIZE(name_slot),
 		SIZE(event_request), SIZE(event_failure), SIZE(event_dns), SIZE(event_head),
-		SIZE(pending),	     SIZE(config),	  SIZE(losses),
+		SIZE(pending),       SIZE(config),        SIZE(losses),
 	};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)

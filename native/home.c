@@ -255,27 +255,34 @@ long bpf_map_pop_elem(void *of, void *value)
 
 /* --- the ring ----------------------------------------------------------------------------------- */
 
-/* A record: u64 length (0: the rest up to the end is unused), the event, padding to 8 bytes. */
-static struct native_map *reserved_in; /* between reserve and submit or discard */
-static uint64_t reserved_to;
+/* A record: u64 mark, the event, padding to 8 bytes. The mark is the event's length, with a bit for what is not
+ * submitted yet and one for what is not to be read; RING_WRAP: the rest up to the end of the ring is unused. */
+#define RING_BUSY (1ull << 63)
+#define RING_VOID (1ull << 62)
+#define RING_WRAP (1ull << 61)
 
-static uint64_t ring_length(const struct native_map *ring, uint64_t at)
+static uint64_t ring_mark(const struct native_map *ring, uint64_t at)
 {
 	return key_of(ring->values + at % ring->max);
 }
 
-static void ring_mark(struct native_map *ring, uint64_t at, uint64_t length)
+static void ring_set(struct native_map *ring, uint64_t at, uint64_t mark)
 {
-	memcpy(ring->values + at % ring->max, &length, sizeof(length));
+	memcpy(ring->values + at % ring->max, &mark, sizeof(mark));
+}
+
+static uint64_t ring_whole(uint64_t mark)
+{
+	return 8 + (((uint32_t)mark + 7ull) & ~7ull);
 }
 
 void *bpf_ringbuf_reserve(void *of, __u64 size, __u64 flags)
 {
 	struct native_map *ring = of;
-	uint64_t whole = 8 + ((size + 7) & ~7ull), at, rest;
+	uint64_t whole = ring_whole(size), at, rest;
 
 	(void)flags;
-	if (!size || !native_map_ready(ring))
+	if (!size || size >> 31 || !native_map_ready(ring))
 		return NULL;
 	at = ring->tail;
 	rest = ring->max - at % ring->max;
@@ -284,43 +291,51 @@ void *bpf_ringbuf_reserve(void *of, __u64 size, __u64 flags)
 	if (at + whole - ring->head > ring->max)
 		return NULL;
 	if (at != ring->tail)
-		ring_mark(ring, ring->tail, 0);
-	ring->tail = at;
-	ring_mark(ring, at, size);
-	reserved_in = ring;
-	reserved_to = at + whole;
+		ring_set(ring, ring->tail, RING_WRAP);
+	ring->tail = at + whole;
+	ring_set(ring, at, size | RING_BUSY);
 	return ring->values + at % ring->max + 8;
+}
+
+static void ring_settle(void *data, uint64_t bits)
+{
+	uint8_t *at = (uint8_t *)data - 8;
+	uint64_t mark = (key_of(at) & ~RING_BUSY) | bits;
+
+	memcpy(at, &mark, sizeof(mark));
 }
 
 void bpf_ringbuf_submit(void *data, __u64 flags)
 {
-	(void)data;
 	(void)flags;
-	reserved_in->tail = reserved_to;
+	ring_settle(data, 0);
 }
 
 void bpf_ringbuf_discard(void *data, __u64 flags)
 {
-	(void)data;
 	(void)flags;
+	ring_settle(data, RING_VOID);
 }
 
 uint32_t native_ring_next(struct native_map *ring, const void **event)
 {
-	uint64_t length;
-
-	if (!native_map_ready(ring) || ring->head == ring->tail)
+	if (!native_map_ready(ring))
 		return 0;
-	length = ring_length(ring, ring->head);
-	if (!length) { /* the next record begins at the start */
-		ring->head += ring->max - ring->head % ring->max;
-		if (ring->head == ring->tail)
+	while (ring->head != ring->tail) {
+		uint64_t mark = ring_mark(ring, ring->head);
+
+		if (mark & RING_BUSY)
 			return 0;
-		length = ring_length(ring, ring->head);
+		if (mark & RING_WRAP) {
+			ring->head += ring->max - ring->head % ring->max;
+			continue;
+		}
+		*event = ring->values + ring->head % ring->max + 8;
+		ring->head += ring_whole(mark);
+		if (!(mark & RING_VOID))
+			return (uint32_t)mark;
 	}
-	*event = ring->values + ring->head % ring->max + 8;
-	ring->head += 8 + ((length + 7) & ~7ull);
-	return (uint32_t)length;
+	return 0;
 }
 
 /* --- sockets ------------------------------------------------------------------------------------ */

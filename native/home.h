@@ -23,19 +23,26 @@
 
 /* --- maps --------------------------------------------------------------------------------- */
 
-enum native_map_kind { NATIVE_HASH, NATIVE_LRU, NATIVE_ARRAY, NATIVE_QUEUE, NATIVE_STORAGE, NATIVE_RING };
+enum native_map_kind {
+	NATIVE_HASH,
+	NATIVE_LRU,
+	NATIVE_ARRAY,
+	NATIVE_QUEUE,
+	NATIVE_STORAGE,
+	NATIVE_RING
+};
 
 /* A hash map is a pool of entries and an index of entry numbers, so that a value never moves. */
 struct native_map {
 	enum native_map_kind kind;
 	uint32_t value_size;
-	uint32_t max; /* entries; for a ring: bytes */
+	uint32_t max;            /* entries; for a ring: bytes */
 	struct native_map *next; /* of the maps that hold memory */
 	uint8_t *values;
 	uint64_t *keys;
-	uint32_t *index;  /* entry number + 1 by hash, 0: empty */
-	uint32_t shift;   /* 64 - log2 of the size of index */
-	uint32_t *spare;  /* entry numbers of deleted entries */
+	uint32_t *index; /* entry number + 1 by hash, 0: empty */
+	uint32_t shift;  /* 64 - log2 of the size of index */
+	uint32_t *spare; /* entry numbers of deleted entries */
 	uint32_t used, spares, hand;
 	uint64_t head, tail; /* queue: entries; ring: bytes */
 	uint32_t storage;    /* number of the storage + 1 */
@@ -48,7 +55,8 @@ struct native_map {
 
 #define NATIVE_MAP(name, KIND, SIZE, N)                                                            \
 	static struct native_map name __attribute__((unused)) = {                                  \
-		.kind = KIND, .value_size = SIZE, .max = ((N) + NATIVE_SHRINK - 1) / NATIVE_SHRINK}
+		.kind = KIND, .value_size = SIZE, .max = ((N) + NATIVE_SHRINK - 1) / NATIVE_SHRINK \
+	}
 
 #define HASH_MAP(name, K, V, N)                                                                    \
 	_Static_assert(sizeof(K) == sizeof(uint64_t), "keys of hash maps are ids");                \
@@ -62,7 +70,8 @@ struct native_map {
 	_Static_assert(sizeof(V) == sizeof(uint32_t), "queues hold slot numbers");                 \
 	NATIVE_MAP(name, NATIVE_QUEUE, sizeof(V), N)
 #define SOCKET_STORAGE(name, V, FLAGS) NATIVE_MAP(name, NATIVE_STORAGE, sizeof(V), 0)
-#define PROGRAM_ARRAY(name, N) NATIVE_MAP(name, NATIVE_ARRAY, 4, N) /* no program calls itself here */
+#define PROGRAM_ARRAY(name, N)                                                                     \
+	NATIVE_MAP(name, NATIVE_ARRAY, 4, N) /* no program calls itself here */
 #define RING_MAP(name, BYTES) NATIVE_MAP(name, NATIVE_RING, 0, BYTES)
 
 void *bpf_map_lookup_elem(void *map, const void *key);
@@ -92,7 +101,8 @@ struct native_sock {
 	void *storage[NATIVE_STORAGES];
 };
 
-/* As struct __sk_buff, whose pointers have 32 bits in the header and 64 in the kernel. */
+/* Instead of the header's, whose pointers have 32 bits: the kernel makes them 64. */
+#define __sk_buff native_skb
 struct native_skb {
 	__u64 data, data_end;
 	__u32 len;

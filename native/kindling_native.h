@@ -11,13 +11,13 @@
 #define KN_API __attribute__((visibility("default")))
 
 enum kn_code { /* the first five: enum capture_code of pcap.h */
-	KN_OK = 0,
-	KN_FORMAT = 1,
-	KN_TRUNCATED = 2,
-	KN_BROKEN = 3,
-	KN_MEMORY = 4,
-	KN_BUSY = 5, /* open already */
-	KN_CONFIG = 6, /* a configuration of another size */
+	       KN_OK = 0,
+	       KN_FORMAT = 1,
+	       KN_TRUNCATED = 2,
+	       KN_BROKEN = 3,
+	       KN_MEMORY = 4,
+	       KN_BUSY = 5,   /* open already */
+	       KN_CONFIG = 6, /* a configuration of another size */
 };
 
 struct kn_table {
@@ -34,8 +34,8 @@ struct kn_fault {
 };
 
 struct kn_counts {
-	uint64_t packets; /* read from the file */
-	uint64_t bytes;   /* on the wire */
+	uint64_t packets;      /* read from the file */
+	uint64_t bytes;        /* on the wire */
 	uint64_t unknown_link; /* packets not looked at, by reason: enum link_result of link.h */
 	uint64_t not_ip;
 	uint64_t cut_headers;

@@ -54,7 +54,8 @@ static uint32_t behind_ethertype(const uint8_t *data, uint32_t len, uint32_t at,
 
 		if (type == ETHERTYPE_IPV4 || type == ETHERTYPE_IPV6)
 			return at + 2;
-		if (type != ETHERTYPE_VLAN && type != ETHERTYPE_QINQ && type != ETHERTYPE_QINQ_OLD) {
+		if (type != ETHERTYPE_VLAN && type != ETHERTYPE_QINQ &&
+		    type != ETHERTYPE_QINQ_OLD) {
 			*why = LINK_OTHER;
 			return 0;
 		}

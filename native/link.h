@@ -38,7 +38,7 @@ struct ip_packet {
 	/* TCP only */
 	uint32_t seq, ack;
 	uint8_t flags;
-	uint32_t payload; /* offset */
+	uint32_t payload;        /* offset */
 	uint32_t payload_length; /* on the wire */
 };
 

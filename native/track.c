@@ -134,8 +134,9 @@ static void drop_side(struct side *s)
 
 static void forget(struct pair *p)
 {
-	struct ip_packet ip = {
-		.transport = p->transport, .source_port = p->port[0], .target_port = p->port[1]};
+	struct ip_packet ip = { .transport = p->transport,
+				.source_port = p->port[0],
+				.target_port = p->port[1] };
 	struct pair **at;
 
 	memcpy(ip.source, p->address[0], 16);
@@ -254,7 +255,7 @@ static void segment_both(struct pair *p, int from, const struct ip_packet *ip)
 
 static void established(struct pair *p, int side)
 {
-	struct track_start start = {p->side[side].start, p->side[!side].start};
+	struct track_start start = { p->side[side].start, p->side[!side].start };
 
 	if (p->side[side].open)
 		return;
@@ -317,13 +318,15 @@ static bool starts(const struct ip_packet *ip, const char *text)
 {
 	size_t length = strlen(text);
 
-	return ip->captured >= ip->payload + length && !memcmp(ip->data + ip->payload, text, length);
+	return ip->captured >= ip->payload + length &&
+	       !memcmp(ip->data + ip->payload, text, length);
 }
 
 /* Which side asks, from the first payload of a connection that was open before the capture. */
 static int guess_client(const struct pair *p, int from, const struct ip_packet *ip)
 {
-	static const char *const questions[] = {"GET ", "POST ", "PUT ", "HEAD ", "DELETE ", "PATCH ", "OPTIONS "};
+	static const char *const questions[] = { "GET ",    "POST ",  "PUT ",    "HEAD ",
+						 "DELETE ", "PATCH ", "OPTIONS " };
 	bool known[2];
 
 	if (starts(ip, "HTTP/1."))

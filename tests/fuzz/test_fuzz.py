@@ -15,7 +15,9 @@ SECONDS = 60
 
 @pytest.mark.fuzz
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not any(map(shutil.which, ("clang", "clang-14", "clang-16", "clang-19"))), reason="clang is missing")
+@pytest.mark.skipif(
+    not any(map(shutil.which, ("clang", "clang-14", "clang-16", "clang-19"))), reason="clang is missing"
+)
 def test_a_minute() -> None:
     done = subprocess.run(
         [sys.executable, str(RUN), "--total", str(SECONDS)], check=False, capture_output=True, text=True

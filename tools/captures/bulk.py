@@ -35,7 +35,9 @@ def main() -> None:
         def write(frame: bytes) -> None:
             nonlocal written, time
             time += 3
-            out.write(struct.pack("<4I", 1_700_000_000 + time // 1_000_000, time % 1_000_000, len(frame), len(frame)) + frame)
+            out.write(
+                struct.pack("<4I", 1_700_000_000 + time // 1_000_000, time % 1_000_000, len(frame), len(frame)) + frame
+            )
             written += 16 + len(frame)
 
         for i in range(CONNECTIONS):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import socket
 import ssl
 import struct
@@ -109,10 +111,14 @@ def dns_query(number: int, name: str, kind: int = 1) -> bytes:
 def dns_in_pieces(address: str) -> None:
     messages = b"".join(
         struct.pack("!H", len(query)) + query
-        for query in (dns_query(1, "www.example.test"), dns_query(2, "shop.example.test"), dns_query(3, "nowhere.example.test"))
+        for query in (
+            dns_query(1, "www.example.test"),
+            dns_query(2, "shop.example.test"),
+            dns_query(3, "nowhere.example.test"),
+        )
     )
     cuts = [0, 1, 5, 30, 37, 60, len(messages)]
-    in_pieces(address, 53, [messages[a:b] for a, b in zip(cuts, cuts[1:], strict=False)])
+    in_pieces(address, 53, [messages[a:b] for a, b in itertools.pairwise(cuts)])
 
 
 def dns_parallel(address: str, count: int) -> None:
@@ -145,21 +151,19 @@ def client_hello(name: str) -> bytes:
     context.set_alpn_protocols(["h2", "http/1.1"])
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(incoming, outgoing, server_hostname=name)
-    try:
+    with contextlib.suppress(ssl.SSLWantReadError):
         tls.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
     return outgoing.read()
 
 
 def hello_in_pieces(address: str, port: int, name: str) -> None:
     hello = client_hello(name)
     cuts = [0, 3, 50, 120, 200, len(hello)]
-    in_pieces(address, port, [hello[a:b] for a, b in zip(cuts, cuts[1:], strict=False)])
+    in_pieces(address, port, [hello[a:b] for a, b in itertools.pairwise(cuts)])
 
 
 def post_quantum_hello(address: str, port: int, name: str) -> None:
-    """A library's hello with an X25519MLKEM768 key share (1,216 bytes) in front of the other extensions, as browsers send."""
+    """A library's hello with an X25519MLKEM768 key share (1,216 bytes) before all other extensions."""
     record = client_hello(name)
     body = record[9:]
     at = 2 + 32

@@ -95,7 +95,9 @@ def tunnel_end(namespace: str, name: str) -> int:
     """A tun device in a namespace: what is written to it comes out of the link, without any link header."""
     enter(namespace)
     handle = os.open("/dev/net/tun", os.O_RDWR)
-    fcntl.ioctl(handle, 0x400454CA, struct.pack("16sH22x", name.encode(), 0x0001 | 0x1000))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
+    fcntl.ioctl(
+        handle, 0x400454CA, struct.pack("16sH22x", name.encode(), 0x0001 | 0x1000)
+    )  # TUNSETIFF, IFF_TUN | IFF_NO_PI
     return handle
 
 
@@ -127,7 +129,7 @@ class Lab:
     """The namespaces, by prefix: `<prefix>c`, `<prefix>s`, `<prefix>m` (the wire between)."""
 
     prefix: str = "kcap"
-    scratch: Path = Path("/tmp/kindling-captures")  # noqa: S108 - a developer's tool
+    scratch: Path = Path("/tmp/kindling-captures")
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
     wire: Wire = field(default_factory=Wire)
 
@@ -149,14 +151,44 @@ class Lab:
             (self.client, "c0", "m0", CLIENT4, CLIENT6),
             (self.server, "s0", "m1", SERVER4, SERVER6),
         ):
-            run("ip", "link", "add", end, "netns", name, "type", "veth", "peer", "name", middle, "netns", self.prefix + "m")
+            run(
+                "ip",
+                "link",
+                "add",
+                end,
+                "netns",
+                name,
+                "type",
+                "veth",
+                "peer",
+                "name",
+                middle,
+                "netns",
+                self.prefix + "m",
+            )
             self.ip(self.prefix + "m", "link", "set", middle, "up")
             self.ip(name, "addr", "add", f"{v4}/24", "dev", end)
             self.ip(name, "addr", "add", f"{v6}/64", "dev", end, "nodad")
             self.ip(name, "link", "set", end, "up")
             for space, link in ((name, end), (self.prefix + "m", middle)):
                 # Whole packets with right checksums, as a network card would send them.
-                run("ip", "netns", "exec", space, "ethtool", "-K", link, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+                run(
+                    "ip",
+                    "netns",
+                    "exec",
+                    space,
+                    "ethtool",
+                    "-K",
+                    link,
+                    "tx",
+                    "off",
+                    "tso",
+                    "off",
+                    "gso",
+                    "off",
+                    "gro",
+                    "off",
+                )
         self.ip(self.client, "neigh", "add", NOBODY4, "lladdr", "02:00:00:00:00:77", "dev", "c0")
         self.set_wire(Wire())
 
@@ -187,7 +219,9 @@ class Lab:
 
     def spawn(self, namespace: str, *command: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            ["ip", "netns", "exec", namespace, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            ["ip", "netns", "exec", namespace, *command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             stdin=subprocess.PIPE,
         )
         self.running.append(process)
@@ -196,8 +230,12 @@ class Lab:
     def call(self, *command: str, namespace: str = "", stdin: bytes = b"", timeout: float = 30) -> None:
         """Runs a program on the client; how it ends does not matter, the packets do."""
         subprocess.run(
-            ["ip", "netns", "exec", namespace or self.client, *command], input=stdin, timeout=timeout, check=False,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            ["ip", "netns", "exec", namespace or self.client, *command],
+            input=stdin,
+            timeout=timeout,
+            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     @contextlib.contextmanager

@@ -1,5 +1,6 @@
-"""Makes the captures in tests/captures with real programs. Needs root, iproute2, ethtool, tcpdump, nginx, curl, dnsmasq,
-dig, openssl, ab, wrk, editcap. Usage: make.py [NAME...]
+"""Makes the captures in tests/captures with real programs. Usage: make.py [NAME...]
+
+Needs root, iproute2, ethtool, tcpdump, nginx, curl, dnsmasq, dig, openssl, ab, wrk, editcap.
 """
 
 from __future__ import annotations
@@ -143,7 +144,9 @@ def http_split_bytes() -> None:
 def http_split_head() -> None:
     with capture("http_split_head"), LAB.inside(LAB.client):
         clients.in_pieces(
-            SERVER4, 80, [b"GET /index", b".html HTTP/1.1\r\nHo", b"st: split.example\r\nX-Long: " + b"y" * 2000, b"\r\n\r", b"\n"]
+            SERVER4,
+            80,
+            [b"GET /index", b".html HTTP/1.1\r\nHo", b"st: split.example\r\nX-Long: " + b"y" * 2000, b"\r\n\r", b"\n"],
         )
 
 
@@ -265,7 +268,10 @@ def wire_reorder() -> None:
 @scenario
 def wire_reorder_server() -> None:
     """Seen at the server, behind the wire: the pieces of a request head come in the wrong order."""
-    with wire(Wire(to_server=payload_rule(3, [0.003]))), capture("wire_reorder_server", link="s0", namespace=LAB.server):
+    with (
+        wire(Wire(to_server=payload_rule(3, [0.003]))),
+        capture("wire_reorder_server", link="s0", namespace=LAB.server),
+    ):
         curl("-H", "Cookie: " + "c" * 5000, f"{HTTP}/users/8", f"{HTTP}/index.html")
 
 
@@ -326,7 +332,17 @@ def dns_nxdomain() -> None:
 @scenario
 def dns_tcp() -> None:
     with capture("dns_tcp"):
-        dig("+tcp", f"@{SERVER4}", "www.example.test", "A", "shop.example.test", "A", "+keepopen", "nowhere.example.test", "A")
+        dig(
+            "+tcp",
+            f"@{SERVER4}",
+            "www.example.test",
+            "A",
+            "shop.example.test",
+            "A",
+            "+keepopen",
+            "nowhere.example.test",
+            "A",
+        )
 
 
 @scenario
@@ -540,8 +556,8 @@ NGINX = """
 daemon off; worker_processes 1; error_log /dev/null; pid {scratch}/nginx.pid;
 events {{ worker_connections 256; }}
 http {{
-    access_log off; client_body_temp_path {scratch}/body; proxy_temp_path {scratch}/proxy; fastcgi_temp_path {scratch}/f;
-    uwsgi_temp_path {scratch}/u; scgi_temp_path {scratch}/sc;
+    access_log off; client_body_temp_path {scratch}/body; proxy_temp_path {scratch}/proxy;
+    fastcgi_temp_path {scratch}/f; uwsgi_temp_path {scratch}/u; scgi_temp_path {scratch}/sc;
     server {{
         listen 80; listen [::]:80; listen 443 ssl; ssl_protocols TLSv1.2 TLSv1.3; root {scratch}/www;
         ssl_certificate {scratch}/cert.pem; ssl_certificate_key {scratch}/key.pem;
@@ -564,19 +580,50 @@ def start_servers() -> None:
     subprocess.run(["chmod", "-R", "a+rwX", str(scratch)], check=True)
     (scratch / "nginx.conf").write_text(NGINX.format(scratch=scratch))
     run(
-        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=shop.example",
-        "-keyout", str(scratch / "key.pem"), "-out", str(scratch / "cert.pem"),
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "30",
+        "-subj",
+        "/CN=shop.example",
+        "-keyout",
+        str(scratch / "key.pem"),
+        "-out",
+        str(scratch / "cert.pem"),
     )
     LAB.spawn(LAB.server, "nginx", "-c", str(scratch / "nginx.conf"), "-e", "/dev/null")
     LAB.spawn(
-        LAB.server, "dnsmasq", "-k", "-C", "/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",
+        LAB.server,
+        "dnsmasq",
+        "-k",
+        "-C",
+        "/dev/null",
+        "--no-resolv",
+        "--no-hosts",
+        "--user=root",
+        "--pid-file=",
         "--edns-packet-max=4096",
-        "--local=/example.test/", "--host-record=www.example.test,192.0.2.10,2001:db8::10,300",
-        "--host-record=real.example.test,192.0.2.20,600", "--cname=web.example.test,real.example.test,60",
-        "--cname=shop.example.test,web.example.test,30", f"--dns-rr=www.example.test,65,{HTTPS_RECORD}",
+        "--local=/example.test/",
+        "--host-record=www.example.test,192.0.2.10,2001:db8::10,300",
+        "--host-record=real.example.test,192.0.2.20,600",
+        "--cname=web.example.test,real.example.test,60",
+        "--cname=shop.example.test,web.example.test,30",
+        f"--dns-rr=www.example.test,65,{HTTPS_RECORD}",
         *[f"--txt-record=big.example.test,{i:03}{'t' * 200}" for i in range(12)],
     )
-    for kind, port in (("http", 8000), ("deferred", 8001), ("echo", 8002), ("half", 8003), ("reset", 8004), ("ntp", 123), ("swallow", 5300)):
+    for kind, port in (
+        ("http", 8000),
+        ("deferred", 8001),
+        ("echo", 8002),
+        ("half", 8003),
+        ("reset", 8004),
+        ("ntp", 123),
+        ("swallow", 5300),
+    ):
         LAB.spawn(LAB.server, sys.executable, str(SERVERS), kind, SERVER4, str(port))
     time.sleep(1)
 

@@ -127,7 +127,9 @@ def serve_ntp(address: str, port: int) -> None:
         while True:
             question, client = server.recvfrom(1024)
             version = question[0] >> 3 & 7
-            server.sendto(struct.pack("!BBbb", version << 3 | 4, 2, 6, -20) + bytes(20) + question[40:48] + bytes(16), client)
+            server.sendto(
+                struct.pack("!BBbb", version << 3 | 4, 2, 6, -20) + bytes(20) + question[40:48] + bytes(16), client
+            )
 
 
 def swallow(address: str, port: int) -> None:

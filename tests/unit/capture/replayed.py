@@ -122,7 +122,17 @@ Packet = dict[str, list[str]]
 
 
 def packets(path: Path) -> list[Packet]:
-    command = ["tshark", "-r", str(path), "-n", *_OPTIONS, "-Y", "(tcp || (dns && udp.port == 53)) && !icmp", "-T", "fields"]
+    command = [
+        "tshark",
+        "-r",
+        str(path),
+        "-n",
+        *_OPTIONS,
+        "-Y",
+        "(tcp || (dns && udp.port == 53)) && !icmp",
+        "-T",
+        "fields",
+    ]
     command += ["-E", "aggregator=|", *(word for name in _FIELDS for word in ("-e", name))]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return [
@@ -138,12 +148,12 @@ def _varies(segment: str) -> bool:
 
 
 def collapsed(target: str) -> str:
-    return "/".join("*" if _varies(s) else s for s in target.split("?")[0].split("/"))
+    return "/".join("*" if _varies(s) else s for s in target.split("?", maxsplit=1)[0].split("/"))
 
 
 def _bare(host: str) -> str:
     """A Host header without its port."""
-    return host[1 : host.index("]")] if host.startswith("[") else host.split(":")[0]
+    return host[1 : host.index("]")] if host.startswith("[") else host.split(":", maxsplit=1)[0]
 
 
 def _requests(seen: list[Packet]) -> tuple[Counter[tuple[str, str]], frozenset[str]]:

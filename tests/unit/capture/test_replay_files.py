@@ -53,7 +53,12 @@ def test_truncated(tmp_path: Path, name: str) -> None:
         (HEAD + struct.pack("<4I", 1, 1, 1 << 30, 1 << 30), "longer than 16 MiB, at byte 24"),
         (HEAD[:20], "ends in the middle of a record"),
         (struct.pack("<III", 0x0A0D0D0A, 28, 1), "no byte order mark"),
-        (struct.pack("<IIIHHq", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1)[:24] + struct.pack("<I", 28) + b"\6\0\0\0\5\0\0\0", "impossible"),
+        (
+            struct.pack("<IIIHHq", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1)[:24]
+            + struct.pack("<I", 28)
+            + b"\6\0\0\0\5\0\0\0",
+            "impossible",
+        ),
     ],
 )
 def test_broken(tmp_path: Path, data: bytes, message: str) -> None:

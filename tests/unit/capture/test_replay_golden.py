@@ -1,4 +1,7 @@
-"""What the replay makes of each capture, recorded. Set KINDLING_GOLDEN=write to record anew, and read the difference."""
+"""What the replay makes of each capture, recorded.
+
+KINDLING_GOLDEN=write records anew: read the difference.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ Lines = dict[str, list[str]]
 def lines(snapshot: Snapshot) -> Lines:
     """One line for each row, in the order of its text: what differs is seen at a glance."""
     flows = [
-        f"{f.labels.role} {f.labels.local_ip} {f.labels.remote_ip} {f.labels.transport}/{f.labels.port} {f.labels.protocol}"
-        f" {f.labels.name or '-'} ({f.labels.evidence}{', inferred' if f.labels.inferred else ''}):"
+        f"{f.labels.role} {f.labels.local_ip} {f.labels.remote_ip} {f.labels.transport}/{f.labels.port}"
+        f" {f.labels.protocol} {f.labels.name or '-'} ({f.labels.evidence}{', inferred' if f.labels.inferred else ''}):"
         f" opened {f.opened} closed {f.closed} reset {f.closed_reset} failed {dict(sorted(f.failed.items()))}"
         f" bytes {f.bytes_out}/{f.bytes_in} packets {f.packets_out}/{f.packets_in} retransmits {f.retransmits}"
         f" resets {f.resets_out}/{f.resets_in} connect {f.connect_ns} in {f.connect_count} duration {f.duration_ns}"
@@ -28,8 +31,9 @@ def lines(snapshot: Snapshot) -> Lines:
         for f in snapshot.flows
     ]
     ops = [
-        f"{o.labels.role} {o.labels.local_ip} {o.labels.protocol}/{o.labels.port} {o.labels.operation} -> {o.labels.status}"
-        f"{' (error)' if o.labels.error else ''}: {o.count} slow {o.slow} bytes {o.request_bytes}/{o.response_bytes}"
+        f"{o.labels.role} {o.labels.local_ip} {o.labels.protocol}/{o.labels.port} {o.labels.operation}"
+        f" -> {o.labels.status}{' (error)' if o.labels.error else ''}: {o.count} slow {o.slow}"
+        f" bytes {o.request_bytes}/{o.response_bytes}"
         f" send {o.send_ns} wait {o.wait_ns} receive {o.receive_ns} duration {o.duration_ns}"
         for o in snapshot.ops
     ]

@@ -1,4 +1,4 @@
-"""Captures of real programs: requests, queries, hellos, connections and bytes as tshark reads them from the same file."""
+"""Captures of real programs: requests, queries, hellos, connections and bytes as tshark reads the same file."""
 
 from __future__ import annotations
 
