@@ -104,7 +104,7 @@ def test_loopback_is_not_external(agent: Agent, site: Path) -> None:
 
 
 def test_what_is_outside_is_external_even_if_nobody_answers(agent: Agent) -> None:
-    nowhere = "192.0.2.1"  # RFC 5737: for documentation, never assigned
+    nowhere = "203.0.113.77"  # RFC 5737: for documentation, nobody has it
     curl("--connect-timeout", "1", f"http://{nowhere}:81/")
 
     def found(rows: list[dict[str, Any]]) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import signal
 import socket
@@ -70,7 +72,9 @@ async def _serve(watch: Watch, listener: socket.socket, say: Say, ready: Ready) 
 
 
 def _settle_memory() -> None:
-    """What was imported stays: the collector of cycles need not look at it again."""
+    """What was imported stays: the collector of cycles need not look at it again. What the start needed goes back."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    with contextlib.suppress(OSError, AttributeError):  # a C library other than glibc
+        ctypes.CDLL(None).malloc_trim(0)
