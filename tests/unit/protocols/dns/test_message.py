@@ -60,9 +60,7 @@ def test_agrees_with_dnslib(answer: tuple[bytes, str, int, list[tuple[str, str, 
 
 
 @given(answers(), st.data())
-def test_cut_anywhere(
-    answer: tuple[bytes, str, int, list[tuple[str, str, int, str]]], data: st.DataObject
-) -> None:
+def test_cut_anywhere(answer: tuple[bytes, str, int, list[tuple[str, str, int, str]]], data: st.DataObject) -> None:
     whole, _, _, expected = answer
     cut = whole[: data.draw(st.integers(0, len(whole) - 1))]
     message = parse(cut)
@@ -87,9 +85,7 @@ def test_random_bytes_behind_a_header(data: bytes, count: int) -> None:
 
 
 @given(answers(), st.data())
-def test_damaged_messages(
-    answer: tuple[bytes, str, int, list[tuple[str, str, int, str]]], data: st.DataObject
-) -> None:
+def test_damaged_messages(answer: tuple[bytes, str, int, list[tuple[str, str, int, str]]], data: st.DataObject) -> None:
     damaged = bytearray(answer[0])
     for at in data.draw(st.lists(st.integers(0, len(damaged) - 1), max_size=8)):
         damaged[at] = data.draw(st.integers(0, 255))
@@ -104,9 +100,7 @@ def test_pointer_loops_end() -> None:
 
 
 def test_pointer_to_before() -> None:
-    data = (
-        b"\0\1\x81\x80\0\1\0\1\0\0\0\0\3www\7Example\3org\0\0\1\0\1\xc0\x10\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1"
-    )
+    data = b"\0\1\x81\x80\0\1\0\1\0\0\0\0\3www\7Example\3org\0\0\1\0\1\xc0\x10\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1"
     message = parse(data)
     assert message
     assert message.question == "www.example.org"
@@ -153,9 +147,7 @@ def test_https_record() -> None:
     assert message
     assert message.type == "HTTPS"
     (record,) = message.records
-    assert record.value == (
-        "1 . alpn=h2,h3 port=8443 ipv4hint=192.0.2.1 ech=(3 bytes) ipv6hint=2001:db8::1 key4660=ff"
-    )
+    assert record.value == ("1 . alpn=h2,h3 port=8443 ipv4hint=192.0.2.1 ech=(3 bytes) ipv6hint=2001:db8::1 key4660=ff")
     assert record.addresses == ("192.0.2.1", "2001:db8::1")
 
 
