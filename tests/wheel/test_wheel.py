@@ -128,7 +128,15 @@ def test_agent(installed: Path, tmp_path: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         listen = f"127.0.0.1:{probe.getsockname()[1]}"
     environment = {"PATH": "/nowhere", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
-    command: list[str | Path] = [installed / "kindling", "agent", "--quiet", "--listen", listen, "--data", tmp_path / "data"]
+    command: list[str | Path] = [
+        installed / "kindling",
+        "agent",
+        "--quiet",
+        "--listen",
+        listen,
+        "--data",
+        tmp_path / "data",
+    ]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as agent:
         try:
             metrics = fetch(f"http://{listen}/metrics", agent)

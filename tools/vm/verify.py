@@ -286,10 +286,11 @@ class Object:
 
     def verify(self, section: int, entry: Symbol) -> bool:
         title = self.sections[section].name
-        if title not in KINDS and title.split("/")[0] not in KINDS:
+        known = [name for name in KINDS if title == name or title.startswith(f"{name}/")]
+        if not known:
             print(f"{title}: {entry.name}: not tried (no known kind)")
             return True
-        kind, attach = KINDS.get(title) or KINDS[title.split("/")[0]]
+        kind, attach = KINDS[known[0]]
         code, lines = self.link(section, entry)
         before = time.monotonic()
         result, log = self.load(kind, attach, code, lines, 4, entry.name)
