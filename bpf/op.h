@@ -183,8 +183,8 @@ static __noinline int op_record(struct conn *c, struct talk *t, const struct out
 			t->op_gen = o->head.gen;
 		}
 	}
-	if (protocol < PROTOCOL_COUNT && !r->untimed)
-		slow = total >= config.slow_ns[protocol];
+	if (!r->untimed)
+		slow = total >= config.slow_ns[protocol & (PROTOCOL_ROOM - 1)];
 	op_add(o, r, total, slow);
 	if (slow || r->failed)
 		event_request(c, t, r, now, slow);

@@ -8,7 +8,7 @@
 /* Set by user space before the programs are loaded, constant afterwards. */
 struct config {
 	__u64 seed;                    /* of all ids: they differ from boot to boot */
-	__u64 slow_ns[PROTOCOL_COUNT]; /* from this duration on a request is slow */
+	__u64 slow_ns[PROTOCOL_ROOM]; /* from this duration on a request is slow */
 	__u32 op_budget;               /* operation slots of one owner */
 	__u32 event_limit;             /* events a second; the rest is counted as held back */
 	__u16 ephemeral_low;           /* first local port that means "client" where nothing else tells */
@@ -50,7 +50,7 @@ struct half {
 	__u32 bytes;   /* not yet added to the flow */
 	__u16 packets; /* the same */
 	__u16 flags;   /* enum half_flag */
-	__u32 pad;
+	__u32 missed;  /* packets that were not read, because one before them is missing */
 };
 
 /* Programs that the packet programs hand a packet to: a protocol each, so that each stays small enough for
@@ -59,7 +59,7 @@ struct half {
 enum reader {
 	READER_NONE = 0,
 	READER_UDP = 1,
-	READER_COUNT = PROTOCOL_COUNT * 2,
+	READER_COUNT = PROTOCOL_ROOM * 2,
 };
 
 enum direction {
@@ -120,14 +120,13 @@ struct udp_work {
  * on the stack each combination of them would be a state of its own to walk through. */
 struct lines {
 	__u32 at;        /* start of the line that was not complete, or the byte after the head */
-	__u32 length_at; /* index of the value of Content-Length, 0: none in these lines */
-	__u32 host_at;
-	__u16 host_len;
-	__u16 count;
-	__u8 chunked;
+	__u32 count;
+	/* where the lines that matter begin, 0: none of them among these lines */
+	__u16 length_at;
+	__u16 coding_at;
+	__u16 host_at;
 	__u8 done;
 	__u8 rest; /* "at" is within a line: it matches nothing and ends no head */
-	__u8 pad;
 	__u32 zero; /* always 0, which verifiers cannot know: see blur() */
 };
 
@@ -140,7 +139,7 @@ struct cursor {
 	__u32 stash;  /* that many bytes from pos on are kept in the map of stashes */
 	__u8 phase;   /* of the protocol's own enumeration, 0 = at the start of a message */
 	__u8 flags;   /* of the protocol */
-	__u8 astray;  /* bytes were missed: the next packet that starts a message ends that */
+	__u8 astray;  /* bytes were missed: the next packet that starts a message ends that; or STREAM_JOINED */
 	__u8 pad;
 	struct lines lines;
 };

@@ -14,6 +14,12 @@
 #define STREAM_STEPS 1
 #endif
 
+/* Packets behind a missing one that wait for it. */
+#define STREAM_PATIENCE 64
+
+/* Of a connection joined midway: the first packet starts a message, or is astray. */
+#define STREAM_JOINED 2
+
 static __always_inline __u64 stash_key(void *skb, int direction)
 {
 	return mix_end(mix(mix(config.seed, bpf_get_socket_cookie(skb)), direction));
@@ -113,15 +119,16 @@ static __always_inline void stream_skipped(struct conn *c, struct talk *t, struc
 		http1_end(c, t, cu, cu->pos, v, asking);
 }
 
-/* Passes over what is a body's. Returns whether the packet has more. */
+/* Passes over what is a body's, up to seen: all that came so far. Returns whether the packet, up to end, has more. */
 static __always_inline int stream_skip(struct conn *c, struct talk *t, struct cursor *cu,
-				       struct view *v, __u32 end, int asking, int protocol)
+				       struct view *v, __u32 end, __u32 seen, int asking,
+				       int protocol)
 {
-	__u32 left = end - cu->pos;
+	__u32 left = seen - cu->pos;
 
 	if (cu->skip > left) {
 		cu->skip -= left;
-		cu->pos = end;
+		cu->pos = seen;
 		return 0;
 	}
 	cu->pos += cu->skip;
@@ -129,7 +136,57 @@ static __always_inline int stream_skip(struct conn *c, struct talk *t, struct cu
 	if (!v->now)
 		v->now = bpf_ktime_get_ns();
 	stream_skipped(c, t, cu, v, asking, protocol);
-	return cu->pos != end;
+	return (__s32)(end - cu->pos) > 0;
+}
+
+/*
+ * Whether a packet is to be read now. One before it may be missing, lost or overtaken: then it is on its way, and what
+ * comes first waits for it unread; but within a head the next line will do, and a body may miss anything.
+ */
+static __always_inline int stream_ready(struct cursor *cu, struct half *h, const struct packet *p,
+					int protocol)
+{
+	__u32 at = cu->pos + cu->stash;
+
+	if (cu->astray == STREAM_JOINED) {
+		cu->pos = p->seq;
+		cu->astray = 1;
+		return 1;
+	}
+	if ((__s32)(p->seq + p->len - at) <= 0)
+		return 0;
+	if ((__s32)(p->seq - at) <= 0 || cu->skip >= p->seq - cu->pos || cu->astray) {
+		h->missed = 0;
+		return 1;
+	}
+	if (protocol == PROTOCOL_HTTP1 &&
+	    (cu->phase == HTTP1_LINES || cu->phase == HTTP1_LONG)) {
+		cu->pos = p->seq;
+		cu->stash = 0;
+		cu->phase = HTTP1_LONG;
+		return 1;
+	}
+	if (h->missed >= STREAM_PATIENCE) {
+		h->missed = 0;
+		return 1;
+	}
+	h->missed++;
+	return 0;
+}
+
+/* A packet that was missing is read; what had come before it is not read again. */
+static __always_inline void stream_settle(struct cursor *cu, struct half *h, int protocol)
+{
+	if (cu->pos + cu->stash == h->next)
+		return;
+	if (protocol == PROTOCOL_HTTP1 &&
+	    (cu->phase == HTTP1_LINES || cu->phase == HTTP1_LONG)) {
+		cu->pos = h->next;
+		cu->stash = 0;
+		cu->phase = HTTP1_LONG;
+		return;
+	}
+	stream_astray(cu, h->next);
 }
 
 /* What to do about a step's answer other than STEP_ON. */
@@ -157,21 +214,18 @@ static __always_inline int stream_read(void *skb, struct conn *c, struct talk *t
 	int again = 1;
 	struct view v = {};
 	struct cursor *cu;
-	__u32 end;
+	__u32 end, seen;
 
 	cu = &t->cursor[direction];
 	end = p->seq + p->len;
+	seen = c->half[direction].next;
 	if ((__s32)(end - (cu->pos + cu->stash)) <= 0)
 		return 0;
 	/* a hole that a body spans does no harm */
 	if ((__s32)(p->seq - (cu->pos + cu->stash)) > 0 && cu->skip < p->seq - cu->pos)
 		stream_astray(cu, p->seq);
-	if (protocol == PROTOCOL_HTTP1 && cu->phase == HTTP1_RAW) {
-		cu->pos = end;
-		return 0;
-	}
 	if (cu->skip) {
-		if (!stream_skip(c, t, cu, &v, end, asking, protocol))
+		if (!stream_skip(c, t, cu, &v, end, seen, asking, protocol))
 			return 0;
 	}
 	if (!v.now)
@@ -244,7 +298,7 @@ static __always_inline int stream_read(void *skb, struct conn *c, struct talk *t
 			bpf_map_delete_elem(&stashes, &key);
 			cu->stash = 0;
 		}
-		if (cu->skip && !stream_skip(c, t, cu, &v, end, asking, protocol)) {
+		if (cu->skip && !stream_skip(c, t, cu, &v, end, seen, asking, protocol)) {
 			again = 0;
 			break;
 		}

@@ -70,6 +70,8 @@ static __always_inline void tcp_talk(struct conn *c, sock_t *sk, const struct pa
 	}
 	t->cursor[direction].pos = p->seq;
 	t->cursor[!direction].pos = c->half[!direction].next;
+	if (!(c->half[!direction].flags & HALF_STARTED))
+		t->cursor[!direction].astray = STREAM_JOINED;
 }
 
 /* Adds what has gathered when a write ends (PSH), or too much waits. */
@@ -136,7 +138,8 @@ static __always_inline int tcp_payload(void *skb, struct conn *c, sock_t *sk,
 			tcp_retransmitted(c, p->segments);
 		else
 			h->packets += p->segments;
-		return 0;
+		/* it may be the one that others wait for */
+		return h->missed && c->candidate ? READER(c->candidate, tcp_asking(c, direction)) : 0;
 	}
 	h->bytes += fresh;
 	h->packets += p->segments;
@@ -156,11 +159,13 @@ static __always_inline int tcp_read(void *skb, struct conn *c, sock_t *sk, struc
 				    const struct packet *p, int direction, int protocol, int asking)
 {
 	struct talk *t = bpf_sk_storage_get(&talks, sk, 0, 0);
+	struct half *h = &c->half[direction];
 
-	if (t) {
+	if (t && stream_ready(&t->cursor[direction], h, p, protocol)) {
 		if (stream_read(skb, c, t, direction == EGRESS ? &t->window : ingress, p,
 				direction, protocol, asking))
 			return 1;
+		stream_settle(&t->cursor[direction], h, protocol);
 		if (!c->candidate)
 			bpf_sk_storage_delete(&talks, sk);
 	}

@@ -29,6 +29,7 @@ enum protocol {
 	PROTOCOL_TLS = 4,
 	PROTOCOL_NTP = 5,
 	PROTOCOL_COUNT = 6,
+	PROTOCOL_ROOM = 8, /* a power of two: verifiers understand a mask */
 };
 
 /* Why a connection did not come to be, or ended. */

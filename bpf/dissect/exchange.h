@@ -50,9 +50,12 @@ static __always_inline __u32 exchange_method(struct talk *t)
 	return t->asked == t->answered ? 0 : exchange_slot(t, t->answered)->method;
 }
 
-/* The first byte of a response was seen. */
-static __always_inline void exchange_answer(struct talk *t, __u32 status, struct view *v)
+/* The first byte of a response was seen. missed: others before it were not: it answers the newest request. */
+static __always_inline void exchange_answer(struct talk *t, __u32 status, int missed,
+					    struct view *v)
 {
+	if (missed && t->asked != t->answered)
+		t->answered = t->asked - 1;
 	t->response_first_ns = v->first_ns ? v->first_ns : v->now;
 	t->response_status = status;
 	t->response_open = 1;

@@ -32,6 +32,9 @@ enum http1_method { METHOD_OTHER = 0, METHOD_HEAD = 1, METHOD_CONNECT = 2 };
 
 #define HTTP1_MAX_LINES 256
 
+/* Of a target that is so long, the beginning says enough. */
+#define HTTP1_TARGET 192
+
 /* Bytes to pass over until the connection closes. */
 #define HTTP1_ENDLESS (1ULL << 62)
 
@@ -47,39 +50,19 @@ static __always_inline int http1_is_method(__u32 four)
 	       four == FOUR('S', 'E', 'A', 'R') || four == FOUR('P', 'U', 'R', 'G');
 }
 
-static __always_inline void http1_line(const struct window *w, struct lines *l, __u32 end)
+/* Remembers where a line begins that matters, plus one: 0 means none. */
+static __always_inline void http1_line(const struct window *w, struct lines *l)
 {
-	const __u64 fold = ONES * 0x20;
-	__u32 at = l->at;
-	__u64 name = WORD(w, at) | fold;
+	__u64 name = WORD(w, l->at) | ONES * 0x20;
 
 	if (name == EIGHT('c', 'o', 'n', 't', 'e', 'n', 't', '-')) {
-		__u64 rest = WORD(w, at + 8) | fold;
-
-		if ((rest << 8) == EIGHT(0, 'l', 'e', 'n', 'g', 't', 'h', ':'))
-			l->length_at = at + 15;
+		name = WORD(w, l->at + 8) | ONES * 0x20;
+		if (name << 8 == EIGHT(0, 'l', 'e', 'n', 'g', 't', 'h', ':'))
+			l->length_at = l->at + 1;
 	} else if (name == EIGHT('t', 'r', 'a', 'n', 's', 'f', 'e', 'r')) {
-		/* the last coding decides: the line ends in "chunked" and CR */
-		__u64 tail = WORD(w, end - 8) | fold;
-
-		if ((WORD(w, at + 8) | fold) != EIGHT('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n'))
-			return;
-		if (end - at >= 26 && (tail << 8) == EIGHT(0, 'c', 'h', 'u', 'n', 'k', 'e', 'd'))
-			l->chunked = 1;
-		tail = WORD(w, end - 7) | fold;
-		if (end - at >= 25 && (tail << 8) == EIGHT(0, 'c', 'h', 'u', 'n', 'k', 'e', 'd'))
-			l->chunked = 1;
-	} else if ((name << 24) == EIGHT(0, 0, 0, 'h', 'o', 's', 't', ':')) {
-		__u32 from = at + 5;
-
-		if (BYTE(w, from) == ' ')
-			from++;
-		if (end > from) {
-			l->host_at = from;
-			l->host_len = end - from;
-			if (BYTE(w, end - 1) == '\r')
-				l->host_len--;
-		}
+		l->coding_at = l->at + 1;
+	} else if (name << 24 == EIGHT(0, 0, 0, 'h', 'o', 's', 't', ':')) {
+		l->host_at = l->at + 1;
 	}
 }
 
@@ -87,8 +70,8 @@ static __always_inline void http1_begin(struct lines *l, __u32 at)
 {
 	l->at = at;
 	l->length_at = 0;
-	l->host_len = 0;
-	l->chunked = 0;
+	l->coding_at = 0;
+	l->host_at = 0;
 	l->done = 0;
 }
 
@@ -124,7 +107,7 @@ static __noinline int http1_scan(const struct window *w, struct lines *l, __u32 
 			l->done = 1;
 			break;
 		} else {
-			http1_line(w, l, j);
+			http1_line(w, l);
 		}
 		l->at = j + 1;
 		i = j + 1;
@@ -157,6 +140,13 @@ static __always_inline __u32 is_zero(__u32 x)
 	return x;
 }
 
+static __always_inline __u32 is_below(__u32 a, __u32 b)
+{
+	a = (a - b) >> 31;
+	opaque(a);
+	return a;
+}
+
 static __always_inline __u32 is_digit(__u32 c)
 {
 	c = (((c - '0') & 0xff) - 10) >> 31;
@@ -177,8 +167,8 @@ static __noinline int http1_collapse(struct window *w, const struct lines *l, __
 	if (!w || !l)
 		return 0;
 	len = digits = dots = version = zero = l->zero;
-	for (int k = 0; k <= WINDOW; k++, from++) {
-		__u32 c;
+	for (int k = 0; k <= HTTP1_TARGET; k++, from++) {
+		__u32 c, varies;
 
 		from = blur_index(from, zero);
 		out = blur_index(out, zero);
@@ -197,8 +187,9 @@ static __noinline int http1_collapse(struct window *w, const struct lines *l, __
 			out++;
 			continue;
 		}
-		if ((digits >= 3 || (digits && digits == len) || len > 32) &&
-		    !(version && len <= 8 && digits + dots + 1 == len)) {
+		varies = is_below(2, digits) | (is_below(0, digits) & is_zero(digits ^ len)) |
+			 is_below(32, len);
+		if (varies & ~(version & is_below(len, 9) & is_zero((digits + dots + 1) ^ len))) {
 			BYTE(w, start) = '*';
 			out = start + 1;
 		}
@@ -361,21 +352,63 @@ static __always_inline int http1_status_line(struct talk *t, struct cursor *cu,
 	if (status < 200 && status != 101)
 		cu->flags = HTTP1_INTERIM;
 	else
-		exchange_answer(t, status, v);
+		exchange_answer(t, status, cu->astray, v);
 	v->at = at + 12;
 	return STEP_ON;
 }
 
-static __always_inline void http1_host(struct talk *t, const struct window *w,
-				       const struct lines *l)
+/* Index of the first LF from i on, n where there is none. */
+static __always_inline __u32 http1_line_end(const struct window *w, __u32 i, __u32 n, __u32 zero)
 {
-	__u32 at = l->host_at, len = l->host_len;
+	for (int k = 0; k < WINDOW / 8; k++) {
+		__u64 m;
 
-	if (!len || len > NAME_TEXT)
-		return;
-	t->host = name_id(w, at, len, NAME(NAME_HOST, PROTOCOL_HTTP1), 0,
-			  l->zero);
-	name_enter(w, t->host, at, len, NAME(NAME_HOST, PROTOCOL_HTTP1));
+		i = blur_index(i, zero);
+		if (i >= n)
+			break;
+		m = bytes_equal(WORD(w, i), '\n');
+		if (m) {
+			i += first_byte(m);
+			break;
+		}
+		i += 8;
+	}
+	i = blur_index(i, zero);
+	return i < n ? i : n;
+}
+
+/* The name by which a client addresses its server. */
+static __noinline int http1_host(struct talk *t, const struct window *w, const struct lines *l,
+				 __u32 n)
+{
+	__u32 at, end;
+
+	if (!t || !w || !l)
+		return 0;
+	at = l->host_at + 4; /* "host:", and the index is one too high */
+	if (BYTE(w, at) == ' ')
+		at++;
+	end = http1_line_end(w, at, n, t->zero);
+	if (BYTE(w, end - 1) == '\r')
+		end--;
+	at = blur_index(at, t->zero);
+	end = blur_index(end, t->zero);
+	if (end <= at || end - at > NAME_TEXT)
+		return 0;
+	t->host = name_id(w, at, end - at, NAME(NAME_HOST, PROTOCOL_HTTP1), 0, t->zero);
+	name_enter(w, t->host, at, end - at, NAME(NAME_HOST, PROTOCOL_HTTP1));
+	return 0;
+}
+
+/* Whether the last coding of a Transfer-Encoding line is "chunked". */
+static __always_inline int http1_is_chunked(const struct window *w, const struct lines *l, __u32 n)
+{
+	const __u64 chunked = EIGHT(0, 'c', 'h', 'u', 'n', 'k', 'e', 'd');
+	__u32 end = http1_line_end(w, l->coding_at, n, l->zero);
+
+	if (BYTE(w, end - 1) == '\r')
+		end--;
+	return (WORD(w, end - 7) | ONES * 0x20) << 8 == chunked;
 }
 
 /* A request's head is complete. */
@@ -441,13 +474,13 @@ static __always_inline int http1_head(struct conn *c, struct talk *t, struct cur
 		return STEP_ALIEN;
 	}
 	if (l->length_at) {
-		cu->length = http1_number(w, l->length_at);
+		cu->length = http1_number(w, l->length_at + 14);
 		cu->flags |= HTTP1_LENGTH;
 	}
-	if (l->chunked)
+	if (l->coding_at && http1_is_chunked(w, l, v->n))
 		cu->flags |= HTTP1_CHUNKED;
-	if (asking && c->role == ROLE_CLIENT && !c->settled)
-		http1_host(t, w, l);
+	if (asking && l->host_at && c->role == ROLE_CLIENT && !c->settled)
+		http1_host(t, w, l, v->n);
 	if (l->count != count)
 		cu->phase = HTTP1_LINES;
 	v->at = l->at;
@@ -467,26 +500,6 @@ static __always_inline int http1_head(struct conn *c, struct talk *t, struct cur
 		return STEP_ON;
 	}
 	return STEP_MORE;
-}
-
-/* Index of the first LF from i on, n where there is none in a window's reach. */
-static __always_inline __u32 http1_line_end(const struct window *w, __u32 i, __u32 n, __u32 zero)
-{
-	for (int k = 0; k < WINDOW / 8; k++) {
-		__u64 m;
-
-		i = blur_index(i, zero);
-		if (i >= n)
-			break;
-		m = bytes_equal(WORD(w, i), '\n');
-		if (m) {
-			i += first_byte(m);
-			break;
-		}
-		i += 8;
-	}
-	i = blur_index(i, zero);
-	return i < n ? i : n;
 }
 
 /* A chunk's size line (RFC 9112, 7.1). */
