@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kindling.errors import KindlingError, SettingError
+from kindling.errors import KindlingError, PrivilegeError, SettingError
 
 
 class AlreadyRunningError(KindlingError):
@@ -22,10 +22,10 @@ def data_directory(path: Path) -> Iterator[Path]:
         path.mkdir(mode=0o750, parents=True, exist_ok=True)
         descriptor = os.open(path / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
-        raise SettingError(
-            f"The data directory {path} cannot be used: {(error.strerror or str(error)).lower()}.",
-            hint="Name another with --data DIR.",
-        ) from None
+        problem = f"The data directory {path} cannot be used: {(error.strerror or str(error)).lower()}."
+        if isinstance(error, PermissionError) and os.geteuid() != 0:
+            raise PrivilegeError(problem) from None  # another directory would help no further than to the probe
+        raise SettingError(problem, hint="Name another with --data DIR.") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

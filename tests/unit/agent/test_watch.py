@@ -200,3 +200,13 @@ def test_serves_and_ends_cleanly(number: signal.Signals, host: str, tmp_path: Pa
         assert agent.wait(10) == 0
     with pytest.raises(UnreachableError):
         fetch(url, "/api/v1/flows")
+
+
+def test_without_privilege_the_directory_is_not_the_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **keywords: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(PrivilegeError, match="permission denied"), data_directory(tmp_path):
+        pass
