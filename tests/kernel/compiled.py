@@ -17,13 +17,13 @@ HEADERS = Path(ziglang.__file__).parent / "lib/libc/include"
 TEST_RUN = 10
 
 
-def compile_probe(source: str, folder: Path) -> bytes:
-    """Compile a file of this folder as the probe is compiled."""
-    target = folder / f"{source}.o"
+def compile_probe(source: str, target_folder: Path, folder: Path = HERE) -> bytes:
+    """Compile a file (of this folder) as the probe is compiled."""
+    target = target_folder / f"{source}.o"
     flags = ["-target", "bpfel-freestanding", "-mcpu=v2", "-O2", "-g", "-Wall", "-Wextra", "-Werror"]
     for name in ("any-linux-any", "x86-linux-any"):
         flags += ["-isystem", str(HEADERS / name)]
-    subprocess.run([sys.executable, "-m", "ziglang", "cc", *flags, "-c", HERE / source, "-o", target], check=True)
+    subprocess.run([sys.executable, "-m", "ziglang", "cc", *flags, "-c", folder / source, "-o", target], check=True)
     return target.read_bytes()
 
 

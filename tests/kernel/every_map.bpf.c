@@ -121,4 +121,6 @@ int kd_tail(struct __sk_buff *skb)
 	return 1;
 }
 
+__attribute__((used)) const struct wide *kd_abi SEC(".abi") = 0;
+
 char kd_license[] SEC("license") = "Dual BSD/GPL";

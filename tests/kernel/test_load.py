@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -88,6 +89,16 @@ def test_an_array_outlives_its_map(parsed: BpfObject) -> None:
     assert rows["count"].sum() == 5
 
 
+@pytest.fixture
+def one_processor() -> Iterator[None]:
+    """Events are numbered per processor."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+@pytest.mark.usefixtures("one_processor")
 class TestRing:
     def test_events_come_once_and_in_order(self, loaded: loader.Loaded) -> None:
         ring = Ring(loaded.maps["events"])

@@ -84,7 +84,7 @@ def lines(findings: list[Finding]) -> Iterator[str]:
     if not missing:
         extras = sum(not each.present for each in findings)
         yield f"Linux {platform.release()}: all that Kindling needs is there" + (
-            f"; {extras} extras are not." if extras else "."
+            f"; of the extras {extras} not." if extras else "."
         )
     elif any(each.forbidden for each in missing):
         yield "Not permitted to find out. Run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON."

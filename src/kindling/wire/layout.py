@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from kindling.errors import LayoutError
@@ -27,7 +29,13 @@ def enum_values(btf: Btf, name: str) -> dict[str, int]:
     return dict(btf.find(kind, name).values)
 
 
+LARGEST: Final = 1 << 30
+"""Bytes of one value; NumPy itself counts no further than twice that."""
+
+
 def _record(btf: Btf, found: Type, depth: int) -> np.dtype[np.void]:
+    if found.size > LARGEST:
+        raise _too_large(found.name)
     names: list[str] = []
     formats: list[np.dtype[np.generic]] = []
     offsets: list[int] = []
@@ -55,8 +63,8 @@ def _dtype(btf: Btf, number: int, depth: int) -> np.dtype[np.generic]:
         return _record(btf, found, depth)
     if found.kind == Kind.ARRAY:
         element = btf.bare(found.to)
-        if btf.size(number) > 1 << 30:
-            raise LayoutError("An array of more than 1 GiB does not cross to user space.")
+        if btf.size(number) > LARGEST:
+            raise _too_large("an array")
         if element.kind == Kind.INT and element.name == "char":
             return np.dtype(f"S{found.count}")
         return np.dtype((_dtype(btf, found.to, depth + 1), (found.count,)))
@@ -69,3 +77,7 @@ def _dtype(btf: Btf, number: int, depth: int) -> np.dtype[np.generic]:
     if found.kind == Kind.FLOAT and found.size in {4, 8}:
         return np.dtype(f"<f{found.size}")
     raise LayoutError(f"A {found.kind.name.lower()} {found.name!r} of {found.size} bytes does not cross to user space.")
+
+
+def _too_large(what: str) -> LayoutError:
+    return LayoutError(f"More than 1 GiB ({what}) does not cross to user space.")

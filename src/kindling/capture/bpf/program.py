@@ -118,8 +118,14 @@ class BpfObject:
                 data[section.name] = bytearray(section.data or bytes(section.size))
                 maps[section.name] = MapSpec(section.name, MapType.ARRAY, 4, section.size, 1, 0)
         programs = {spec.name: spec for spec in _Linker(image).programs()}
+        for spec in programs.values():
+            for _, name, _, follow in spec.loads:
+                if name not in maps or not 0 <= follow < max(1, len(data.get(name, b""))):
+                    raise InputError(f"{spec.name} uses {name!r}, which is not declared so.", hint="`make build`.")
         text = image.section("license")
-        return cls(image, btf, (text.data if text else b"").partition(b"\0")[0].decode(), maps, programs, data)
+        return cls(
+            image, btf, (text.data if text else b"").partition(b"\0")[0].decode(errors="replace"), maps, programs, data
+        )
 
     def constant(self, name: str) -> NDArray[np.void]:
         """Return a `const volatile` variable (no dimensions), to be set before the object is loaded."""

@@ -1,0 +1,43 @@
+from kindling.capture.bpf.features import Finding
+from kindling.cli.check import document, exit_code, lines
+
+THERE = Finding("ring buffer", True, True, False, "", "no single requests")
+EXTRA = Finding("links", False, False, False, "Invalid argument", "programs stay attached")
+MISSING = Finding("queues", True, False, False, "", "slots cannot be given out")
+FORBIDDEN = Finding("loops", True, False, True, "Operation not permitted", "no message can be read")
+
+
+def test_exit_codes() -> None:
+    assert exit_code([THERE, EXTRA]) == 0
+    assert exit_code([THERE, EXTRA, MISSING]) == 4
+    assert exit_code([MISSING, FORBIDDEN]) == 3
+
+
+def test_what_is_missing_says_what_it_costs() -> None:
+    shown = list(lines([THERE, EXTRA, MISSING]))
+    assert shown[1].split() == ["ring", "buffer", "yes"]
+    assert shown[2].split("  ")[-1].strip() == "programs stay attached (Invalid argument)"
+    assert "NO " in shown[3]
+    assert "1 of what Kindling needs is missing" in shown[-1]
+
+
+def test_the_last_line_sums_up() -> None:
+    assert list(lines([THERE]))[-1].endswith("all that Kindling needs is there.")
+    assert list(lines([THERE, EXTRA]))[-1].endswith("; of the extras 1 not.")
+    assert "CAP_BPF" in list(lines([FORBIDDEN]))[-1]
+
+
+def test_the_document_has_every_feature() -> None:
+    found = document([THERE, MISSING], 4)
+    assert found["exit_code"] == 4
+    assert found["features"] == [
+        {
+            "name": each.name,
+            "needed": each.needed,
+            "present": each.present,
+            "forbidden": False,
+            "detail": "",
+            "without": each.without,
+        }
+        for each in (THERE, MISSING)
+    ]
