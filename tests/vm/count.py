@@ -51,7 +51,8 @@ def tables(source: LiveSource) -> dict[str, Any]:
         }
         flow |= {field: int(key[field]) for field in ("port", "role", "transport", "protocol", "inferred")}
         flow |= {field: int(row[field]) for field in COUNTERS}
-        flows.append(flow)
+        if any(flow[field] for field in COUNTERS) or any(flow["failed"]):  # else only the gauge was used, for a moment
+            flows.append(flow)
         parents[int(row["parent"])] = flow["local"]
     ops = [
         {

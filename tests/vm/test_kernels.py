@@ -1,6 +1,7 @@
 """The built probe on other kernels, and here: loaded, attached, and counting exactly what was sent."""
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -24,7 +25,9 @@ pytestmark = [pytest.mark.vm, pytest.mark.root]
 
 
 def here() -> machine.Result:
-    done = subprocess.run([sys.executable, HERE / "count.py"], capture_output=True, text=True, timeout=120, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    command = [sys.executable, str(HERE / "count.py")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     return machine.Result(done.returncode, f"guest: start\n{done.stdout}{done.stderr}guest: exit")
 
 
@@ -111,7 +114,9 @@ class TestCounts:
         sent = sum(len(traffic.query(i)) for i in range(PLAN.queries))
         received = sum(len(traffic.answer(traffic.query(i))) for i in range(PLAN.queries))
         out, back = (sent, received) if role == CLIENT else (received, sent)
-        is_part(flow, transport=UDP, protocol=DNS, remote=address, opened=1, closed=1, bytes_out=out, bytes_in=back)
+        is_part(flow, transport=UDP, protocol=DNS, remote=address, opened=1, bytes_out=out, bytes_in=back)
+        if role == CLIENT:  # a server's socket does not know its peers: user space sees them off when they are quiet
+            is_part(flow, closed=1)
 
     def test_refused(self, counted: Any, address: str) -> None:
         flow = only(counted["flows"], local=address, role=CLIENT, port=traffic.REFUSED_PORT)
