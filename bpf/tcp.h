@@ -165,8 +165,9 @@ static __always_inline int tcp_read(void *skb, struct conn *c, sock_t *sk, struc
 		if (stream_read(skb, c, t, direction == EGRESS ? &t->window : ingress, p,
 				direction, protocol, asking))
 			return 1;
-		stream_settle(&t->cursor[direction], h, protocol);
-		if (!c->candidate)
+		if (c->candidate)
+			stream_settle(&t->cursor[direction], h, protocol);
+		else
 			bpf_sk_storage_delete(&talks, sk);
 	}
 	tcp_gather(c, sk, p, direction);

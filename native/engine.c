@@ -214,21 +214,24 @@ static void on_packet(void *ctx, const struct capture_packet *frame)
 
 /* --- life of the engine ---------------------------------------------------------------------------- */
 
-static const struct config defaults = {
-	.seed = 0x6b696e646c696e67ull, /* fixed: the same capture gives the same ids */
-	.slow_ns =
-		{
-			[PROTOCOL_HTTP1] = 500000000,
-			[PROTOCOL_DNS] = 100000000,
-			[PROTOCOL_TLS] = 500000000,
-			[PROTOCOL_NTP] = 500000000,
-		},
-	.op_budget = 1000,
-	.event_limit = 1000,
-	.ephemeral_low = 32768,
-	.dns_port = 53,
-	.ntp_port = 123,
-};
+#define SLOW_NS 500000000ull
+#define SLOW_DNS_NS 100000000ull
+
+static void configure_as_usual(void)
+{
+	struct config usual = {
+		.seed = 0x6b696e646c696e67ull, /* fixed: the same capture gives the same ids */
+		.op_budget = 1000,
+		.event_limit = 1000,
+		.ephemeral_low = 32768,
+		.dns_port = 53,
+		.ntp_port = 123,
+	};
+
+	for (size_t i = 0; i < sizeof(usual.slow_ns) / sizeof(*usual.slow_ns); i++)
+		usual.slow_ns[i] = i == PROTOCOL_DNS ? SLOW_DNS_NS : SLOW_NS;
+	native_configure(&usual, sizeof(usual));
+}
 
 static bool fill_free(struct native_map *queue, struct native_map *ids, struct native_map *slots,
 		      uint32_t scale)
@@ -269,7 +272,10 @@ uint32_t kn_open(const void *config_bytes, uint32_t size, uint32_t scale)
 		return KN_BUSY;
 	if (config_bytes && size != sizeof(struct config))
 		return KN_CONFIG;
-	native_configure(config_bytes ? config_bytes : &defaults, sizeof(struct config));
+	if (config_bytes)
+		native_configure(config_bytes, size);
+	else
+		configure_as_usual();
 	memset(&counts, 0, sizeof(counts));
 	clock_shift = 0;
 	capture = capture_open(on_packet, NULL);
