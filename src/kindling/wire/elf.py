@@ -60,7 +60,7 @@ class Section:
     info: int
     size: int
     data: bytes
-    """Empty for a section that only takes room (.bss)."""
+    """Empty for a section that only takes room (.bss), and for what only debuggers read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def parse(data: bytes) -> Elf:
             head[6],
             head[7],
             head[5],
-            b"" if head[1] == SectionKind.NOBITS else _content(data, head),
+            b"" if head[1] == SectionKind.NOBITS or _for_debuggers(_text(titles, head[0])) else _content(data, head),
         )
         for index, head in enumerate(heads)
     )
@@ -145,6 +145,10 @@ def _symbols(sections: tuple[Section, ...]) -> Iterator[Symbol]:
     names = sections[table.link].data
     for name, info, _, section, value, size in _SYMBOL.iter_unpack(table.data):
         yield Symbol(_text(names, name), info & 15, section, value, size)
+
+
+def _for_debuggers(name: str) -> bool:
+    return name.removeprefix(".rel").startswith((".debug_", ".BTF.ext", ".eh_frame"))
 
 
 def _content(data: bytes, head: tuple[int, ...]) -> bytes:
