@@ -211,9 +211,10 @@ class Probe:
         at = self.tables[table]
         for key in ids:
             del at.ids[key]
+        self.grace()  # whoever found a slot by its id is done, and remembers the old generation
         for slot in slots:
             at.slots["head"]["gen"][slot] += U32(1)
-        self.grace()
+        self.grace()  # whoever remembered a slot has seen the new generation, or is done
         fold()
         for slot in slots:
             gen = at.gen(slot)

@@ -18,8 +18,8 @@ from kindling.model.histogram import bucket
 from kindling.table import Collector
 from unit.table.probe import Probe
 
-ENDPOINTS = st.integers(10, 17)
-OPERATIONS = st.integers(1, 12)
+ENDPOINTS = st.integers(10, 15)
+OPERATIONS = st.integers(1, 9)
 STATUSES = st.sampled_from([200, 404, 0])
 DURATIONS = st.integers(0, 1 << 40)
 
@@ -48,6 +48,7 @@ class Kernel(RuleBasedStateMachine):
         self.unsettled = 0
         self.bytes_out = 0
         self.open: list[int] = []
+        self.remembered: dict[int, tuple[int, int]] = {}
 
     def finish_held(self) -> None:
         held, self.held = self.held, []
@@ -60,17 +61,48 @@ class Kernel(RuleBasedStateMachine):
         else:
             program()
 
-    @rule(endpoint=ENDPOINTS, op=OPERATIONS, status=STATUSES, duration=DURATIONS, held=st.booleans())
-    def request(self, endpoint: int, op: int, status: int, duration: int, held: bool) -> None:
+    def enter(self, endpoint: int, op: int) -> None:
+        """What the probe enters before the operation."""
         self.probe.owner(3)
         if op != 1 and self.probe.tables["name"].free:
             self.probe.name(op, b"GET /%c" % (op + 96))
         self.probe.flow(endpoint, owner=3, port=endpoint)
+
+    @rule(endpoint=ENDPOINTS, op=OPERATIONS, status=STATUSES, duration=DURATIONS, held=st.booleans())
+    def request(self, endpoint: int, op: int, status: int, duration: int, held: bool) -> None:
+        self.enter(endpoint, op)
         slot = self.probe.op(endpoint, op, status)
         self.total += 1
         self.duration += duration
         self.hist[bucket(duration)] += 1
         self.run(lambda: self.probe.add_op(slot, duration), held)
+
+    @rule(number=st.integers(0, 2), duration=DURATIONS, held=st.booleans(), late=st.booleans())
+    def request_over_a_connection(self, number: int, duration: int, held: bool, late: bool) -> None:
+        """A connection remembers slot and generation. `late`: stopped before it has read the generation."""
+        endpoint, op = 10 + number, 2 + number
+        self.enter(endpoint, op)
+        table = self.probe.tables["op"]
+        slot, generation = self.remembered.get(number, (0, 0))
+        known = slot != 0 and table.gen(slot) == generation
+        if not known:
+            slot = self.probe.op(endpoint, op)
+
+        def remember() -> None:
+            if slot and not known:
+                self.remembered[number] = slot, table.gen(slot)
+
+        def rest() -> None:
+            if late:
+                remember()
+            self.probe.add_op(slot, duration)
+
+        if not late:
+            remember()
+        self.run(rest, held)
+        self.total += 1
+        self.duration += duration
+        self.hist[bucket(duration)] += 1
 
     @rule(endpoint=ENDPOINTS, op=OPERATIONS, duration=DURATIONS)
     def request_before_its_name(self, endpoint: int, op: int, duration: int) -> None:
@@ -144,5 +176,5 @@ class Kernel(RuleBasedStateMachine):
         assert sum(row.active for row in flows) == self.opened + self.unsettled - self.closed
 
 
-Kernel.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+Kernel.TestCase.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 TestKernel = Kernel.TestCase
