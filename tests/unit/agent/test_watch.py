@@ -18,8 +18,8 @@ import pytest
 
 from factories import flow, request_event, snapshot
 from kindling.agent import run
-from kindling.agent.live import Say
 from kindling.agent.listen import open_listener, url_of
+from kindling.agent.live import Say
 from kindling.agent.lock import AlreadyRunningError, data_directory
 from kindling.agent.watch import ADDRESSES_EVERY_SECONDS, Watch
 from kindling.cli.client import fetch
