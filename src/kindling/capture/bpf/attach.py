@@ -85,6 +85,9 @@ def detach_leftovers(target: int, kind: int) -> int:
             if syscall.program_name(fd).startswith(NAME_PREFIX):
                 syscall.program_detach(fd, target, kind)
                 count += 1
+        except OSError as error:
+            if error.errno != errno.ENOENT:  # held by a link: of an agent that lives
+                raise
         finally:
             os.close(fd)
     return count
