@@ -25,6 +25,7 @@ static __always_inline void conn_begin(struct conn *c, __u8 role, __u8 transport
 	c->alpn = 0;
 	c->recent_next = 0;
 	c->candidate = 0;
+	c->early = 0;
 	c->syn_ns = 0;
 }
 

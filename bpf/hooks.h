@@ -39,6 +39,82 @@ static __noinline int tcp_join(struct conn *c, const struct packet *p, const voi
 	return 0;
 }
 
+/*
+ * Payload that completes a handshake is shown to the listening socket only (TCP_DEFER_ACCEPT, a lost ACK): the
+ * new socket takes it over in early_take().
+ */
+static __always_inline __u64 early_key(const struct conn *c)
+{
+	__u64 h = mix_address(config.seed ^ MIX_A, c->local);
+
+	h = mix_address(h, c->remote);
+	return mix_end(mix(h, (__u64)c->local_port << 16 | c->remote_port));
+}
+
+static __noinline int early_keep(void *skb, const struct packet *p)
+{
+	__u32 zero = 0;
+	struct udp_work *u = bpf_map_lookup_elem(&ingress_work, &zero);
+	struct control *ctl = bpf_map_lookup_elem(&control, &zero);
+	struct stash *s = bpf_map_lookup_elem(&zero_stash, &zero);
+	__u64 key;
+
+	if (!p || !u || !ctl || !s || packet_ends(&u->conn, p, skb, INGRESS))
+		return 0;
+	key = early_key(&u->conn);
+	if (bpf_map_update_elem(&stashes, &key, s, BPF_ANY)) {
+		lose(LOST_STASH_FULL);
+		return 0;
+	}
+	s = bpf_map_lookup_elem(&stashes, &key);
+	if (!s)
+		return 0;
+	s->ns = bpf_ktime_get_ns();
+	s->seq = p->seq;
+	s->total = p->len;
+	stash_append(skb, s, p->at, p->len);
+	ctl->early = 1;
+	return 0;
+}
+
+/* A new server's socket: is its first request here already? */
+static __noinline int early_take(struct bpf_sock_ops *ops, void *sk, struct conn *c)
+{
+	__u64 key, own;
+	struct stash *s;
+	struct talk *t;
+
+	if (!c)
+		return 0;
+	key = early_key(c);
+	s = bpf_map_lookup_elem(&stashes, &key);
+	if (!s)
+		return 0;
+	c->half[INGRESS].next = s->seq + s->total;
+	c->half[INGRESS].bytes = s->total;
+	c->half[INGRESS].packets = 1;
+	c->candidate = detect_stream(c, s->window.at, s->total);
+	if (c->candidate == PROTOCOL_UNKNOWN) {
+		c->candidate = 0;
+		conn_settle(c, 0, PROTOCOL_UNKNOWN);
+	} else {
+		own = stash_key(ops, INGRESS);
+		bpf_map_update_elem(&stashes, &own, s, BPF_ANY);
+		t = bpf_sk_storage_get(&talks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+		if (t) {
+			t->cursor[INGRESS].pos = s->seq;
+			t->cursor[INGRESS].stash = s->len;
+			t->cursor[EGRESS].pos = c->half[EGRESS].next;
+			c->early = 1;
+		} else {
+			lose(LOST_STORAGE);
+			c->candidate = 0;
+		}
+	}
+	bpf_map_delete_elem(&stashes, &key);
+	return 0;
+}
+
 static __always_inline int hook_tcp(void *skb, sock_t *sk, struct packet *p, int direction)
 {
 	struct conn *c;
@@ -48,8 +124,13 @@ static __always_inline int hook_tcp(void *skb, sock_t *sk, struct packet *p, int
 	c = conn_of(sk);
 	if (!c)
 		c = conn_adopt(skb, sk);
-	if (!c || sk->state == TCP_STATE_LISTEN)
+	if (!c)
 		return READER_NONE;
+	if (sk->state == TCP_STATE_LISTEN) {
+		if (direction == INGRESS && p->len)
+			early_keep(skb, p);
+		return READER_NONE;
+	}
 	p->at = blur(p->at, c->zero);
 	p->len = blur(p->len, c->zero);
 	p->segments = blur(p->segments, c->zero);
@@ -135,7 +216,7 @@ static __always_inline int hook_packet(struct __sk_buff *skb, int direction)
 	return hook_udp(skb, sk, &p, direction);
 }
 
-/* Reads a counted TCP packet. Returns whether it has more to read. */
+/* Reads a counted TCP packet. Returns which program is to go on with it. */
 static __always_inline int hook_read(struct __sk_buff *skb, int direction, int protocol,
 				     int asking)
 {
@@ -310,6 +391,8 @@ static __always_inline void ops_connect(struct bpf_sock_ops *ops, void *sk)
 static __always_inline void ops_established(struct bpf_sock_ops *ops, void *sk, int passive)
 {
 	struct conn *c = passive ? conn_make(sk) : conn_of(sk);
+	struct control *ctl;
+	__u32 zero = 0;
 
 	if (!c)
 		return;
@@ -320,6 +403,11 @@ static __always_inline void ops_established(struct bpf_sock_ops *ops, void *sk, 
 	ops_ends(c, ops);
 	ops_sequence(c, ops);
 	conn_established(c, bpf_ktime_get_ns());
+	if (passive) {
+		ctl = bpf_map_lookup_elem(&control, &zero);
+		if (ctl && ctl->early)
+			early_take(ops, sk, c);
+	}
 }
 
 static __always_inline void ops_closed(struct bpf_sock_ops *ops, void *sk)

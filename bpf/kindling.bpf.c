@@ -37,8 +37,10 @@ int kd_egress(struct __sk_buff *skb)
 	SEC("cgroup_skb/" attach "/" #map "/" #index)                                              \
 	int kd_##name(struct __sk_buff *skb)                                                       \
 	{                                                                                          \
-		if (hook_read(skb, direction, (index) / 2, (index) % 2))                           \
-			bpf_tail_call(skb, &map, index);                                           \
+		int reader = hook_read(skb, direction, (index) / 2, (index) % 2);                  \
+                                                                                                   \
+		if (reader)                                                                        \
+			bpf_tail_call(skb, &map, reader);                                          \
 		return PASS;                                                                       \
 	}
 

@@ -23,7 +23,7 @@ extern const volatile struct config config;
 /* Written while the probe runs. */
 struct control {
 	__u32 adopted; /* user space: all older sockets are in the map "adopted" now */
-	__u32 pad;
+	__u32 early;   /* probe: payload came to a listening socket, so new connections must look for theirs */
 	__u64 events_second; /* probe: which second the next number counts */
 	__u64 events_count;
 };
@@ -98,7 +98,7 @@ struct conn {
 	__u8 alpn;
 	__u8 recent_next;
 	__u8 candidate; /* protocol whose dissector reads the stream now; settled once it has proved right */
-	__u8 pad;
+	__u8 early;     /* the first request came before the socket was made, and waits in a stash */
 	__u32 zero; /* always 0, which verifiers cannot know: see blur() */
 };
 
@@ -187,6 +187,8 @@ struct talk {
 struct stash {
 	__u64 ns;
 	__u32 len;
+	__u32 seq;   /* of the first byte; early data only */
+	__u32 total; /* bytes of the packet; early data only */
 	__u32 pad;
 	struct window window;
 	__u8 spill[WINDOW]; /* never used: lets verifiers see that an index and a length stay inside */

@@ -216,11 +216,9 @@ static __always_inline int stream_read(void *skb, struct conn *c, struct talk *t
 	struct cursor *cu;
 	__u32 end, seen;
 
-	cu = &t->cursor[direction];
+	cu = &t->cursor[direction & 1];
 	end = p->seq + p->len;
-	seen = c->half[direction].next;
-	if ((__s32)(end - (cu->pos + cu->stash)) <= 0)
-		return 0;
+	seen = c->half[direction & 1].next;
 	/* a hole that a body spans does no harm */
 	if ((__s32)(p->seq - (cu->pos + cu->stash)) > 0 && cu->skip < p->seq - cu->pos)
 		stream_astray(cu, p->seq);
@@ -262,6 +260,7 @@ static __always_inline int stream_read(void *skb, struct conn *c, struct talk *t
 				break;
 			}
 		}
+		v.at = blur_index(v.at, t->zero);
 		v.n = blur_index(v.n, t->zero);
 		v.base = blur(v.base, t->zero);
 		v.now = blur(v.now, t->zero);

@@ -149,29 +149,79 @@ static __always_inline int tcp_payload(void *skb, struct conn *c, sock_t *sk,
 			tcp_talk(c, sk, p, direction);
 	}
 	if (c->candidate)
-		return READER(c->candidate, tcp_asking(c, direction));
+		return READER(c->candidate, tcp_asking(c, direction) || c->early);
 	tcp_gather(c, sk, p, direction);
 	return 0;
 }
 
-/* The second part, in the protocol's own program. Returns whether the packet has more to read. */
+/* The rest of a first request of which only the beginning was kept. */
+static __always_inline void tcp_early_end(struct conn *c, struct talk *t)
+{
+	struct cursor *cu = &t->cursor[INGRESS];
+	struct view v = { .now = bpf_ktime_get_ns() };
+	__u32 end = c->half[INGRESS].next, left = end - cu->pos;
+
+	c->early = 0;
+	if (c->candidate != PROTOCOL_HTTP1 || !left)
+		return;
+	if (cu->skip > left) {
+		cu->skip -= left;
+	} else if (cu->phase != HTTP1_START) {
+		cu->skip = 0;
+		cu->phase = HTTP1_START;
+		conn_settle(c, 0, PROTOCOL_HTTP1);
+		exchange_asked(t, end - cu->start, &v);
+	} else {
+		lose(LOST_GAP);
+	}
+	cu->pos = end;
+	cu->stash = 0;
+}
+
+/*
+ * The second part, in the protocol's own program. Returns which program is to go on with the packet.
+ *
+ * A server's answer may be the first that is seen of a socket whose first request came before it was made. Then what was
+ * asked is read from the stash, by the program of requests, as if it had come in just now.
+ */
 static __always_inline int tcp_read(void *skb, struct conn *c, sock_t *sk, struct window *ingress,
-				    const struct packet *p, int direction, int protocol, int asking)
+				    struct packet *p, int direction, int protocol, int asking)
 {
 	struct talk *t = bpf_sk_storage_get(&talks, sk, 0, 0);
+	const int may_be_early = direction == EGRESS && asking;
 	struct half *h = &c->half[direction];
+	int way = direction, again;
 
-	if (t && stream_ready(&t->cursor[direction], h, p, protocol)) {
-		if (stream_read(skb, c, t, direction == EGRESS ? &t->window : ingress, p,
-				direction, protocol, asking))
-			return 1;
-		if (c->candidate)
-			stream_settle(&t->cursor[direction], h, protocol);
-		else
-			bpf_sk_storage_delete(&talks, sk);
+	if (!t)
+		goto out;
+	if (may_be_early && c->early) {
+		way = INGRESS;
+		p->seq = t->cursor[INGRESS].pos + t->cursor[INGRESS].stash;
+		p->len = 0;
+	} else if (!stream_ready(&t->cursor[direction], h, p, protocol)) {
+		goto out;
 	}
+	/* one way for verifiers, whichever it is */
+	if (may_be_early) {
+		way = blur(way, c->zero) & 1;
+		p->seq = blur(p->seq, c->zero);
+		p->len = blur(p->len, c->zero);
+	}
+	again = stream_read(skb, c, t, direction == EGRESS ? &t->window : ingress, p, way, protocol,
+			    asking);
+	if (may_be_early && c->early) {
+		tcp_early_end(c, t);
+		return c->candidate ? READER(protocol, 0) : READER_NONE;
+	}
+	if (again)
+		return READER(protocol, asking);
+	if (c->candidate)
+		stream_settle(&t->cursor[direction], h, protocol);
+	else
+		bpf_sk_storage_delete(&talks, sk);
+out:
 	tcp_gather(c, sk, p, direction);
-	return 0;
+	return READER_NONE;
 }
 
 #endif

@@ -33,7 +33,7 @@ enum http1_method { METHOD_OTHER = 0, METHOD_HEAD = 1, METHOD_CONNECT = 2 };
 #define HTTP1_MAX_LINES 256
 
 /* Of a target that is so long, the beginning says enough. */
-#define HTTP1_TARGET 192
+#define HTTP1_TARGET 160
 
 /* Bytes to pass over until the connection closes. */
 #define HTTP1_ENDLESS (1ULL << 62)
