@@ -239,6 +239,7 @@ class _Table:
     def release(self, slots: Sequence[int], ids: Sequence[int], fold: Callable[[], None], grace: Grace) -> None:
         index = np.asarray(slots, np.intp)
         self._ids.delete_all(ids)  # nobody finds them any more
+        grace.wait()  # and who found them has remembered the old generation, not the next one
         self._head["gen"][index] += 1  # nobody who remembers them takes them for his
         grace.wait()  # and who held them already is done
         fold()

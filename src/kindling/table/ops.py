@@ -190,11 +190,11 @@ class OpTable:
 
     def _labels(self, parent: int, op: int, status: int, protocol: int, role: int) -> OpLabels:
         spoken = by_number(protocol)
-        known = self._parents.get(parent)
+        flow = self._parents.labels(parent)
         operation = self._operation(op) or _UNNAMED
         result = spoken.status(status)
         error = spoken.is_error(status)
-        if known is None:
+        if flow is None:
             return OpLabels(
                 workload=UNKNOWN,
                 role=ROLES.get(role, "unknown"),
@@ -208,7 +208,6 @@ class OpTable:
                 status=result,
                 error=error,
             )
-        flow = known.labels
         server = flow.role == "server"
         return OpLabels(
             workload=flow.workload,

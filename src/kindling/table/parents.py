@@ -1,17 +1,21 @@
 """Under what operations are counted: the flow of a client, the endpoint of a server.
 
 An operation's slot knows only the id of its parent. What the id stands for is learned from the
-flow's slot and kept as long as a slot of either kind refers to it.
+flow's slot and kept as long as a slot of either kind refers to it; its labels for a while longer,
+for queries whose answer never comes.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from kindling.model.labels import FlowLabels
     from kindling.table.owners import Owners
+
+_REMEMBERED: Final = 4_096
 
 
 @dataclass(slots=True)
@@ -27,9 +31,15 @@ class Parents:
     def __init__(self, owners: Owners) -> None:
         self._owners = owners
         self._by_id: dict[int, Parent] = {}
+        self._remembered: OrderedDict[int, FlowLabels] = OrderedDict()
 
     def get(self, parent: int) -> Parent | None:
         return self._by_id.get(parent)
+
+    def labels(self, parent: int) -> FlowLabels | None:
+        """Also of a parent that is gone, while it is remembered."""
+        known = self._by_id.get(parent)
+        return known.labels if known else self._remembered.get(parent)
 
     def add_flow(self, parent: int, labels: FlowLabels, owner: int) -> None:
         known = self._by_id.get(parent)
@@ -59,6 +69,9 @@ class Parents:
         if not known.flows and not known.ops:
             del self._by_id[parent]
             self._owners.drop(known.owner)
+            self._remembered[parent] = known.labels
+            if len(self._remembered) > _REMEMBERED:
+                self._remembered.popitem(last=False)
 
     def __len__(self) -> int:
         return len(self._by_id)

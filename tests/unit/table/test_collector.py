@@ -368,6 +368,17 @@ class TestQueriesWithoutAnswer:
         assert row.count == 2
         assert collector.stats()["unanswered"] == 2
 
+    def test_the_flow_is_gone_already(self, probe: Probe, collect: Callable[..., Collector]) -> None:
+        collector = collect(recycling=Recycling(idle_seconds=0))
+        probe.name(8, b"\0\1\1a\0", protocol=ProtocolNumber.DNS)
+        probe.flow(50, owner=3, protocol=ProtocolNumber.DNS, transport=17)
+        collector.tick()
+        assert probe.tables["flow"].ids == {}
+        self.ask(probe, ago=6)
+        probe.clock_ns += 1_000_000_000
+        collector.tick()
+        assert op(collector).labels.workload == WEB
+
     def test_all_at_the_end(self, probe: Probe, collector: Collector) -> None:
         self.ask(probe, ago=0.1)
         collector.tick(final=True)
