@@ -5,6 +5,7 @@
  */
 #include "kindling_native.h"
 #include "../bpf/hooks.h"
+#include "copies.h"
 #include "track.h"
 
 #include <string.h>
@@ -89,6 +90,14 @@ void engine_timeout(struct native_sock *sock)
 
 	if (c)
 		conn_failed(c, now_ns(), FAILURE_TIMEOUT);
+}
+
+void engine_unreachable(struct native_sock *sock)
+{
+	struct conn *c = conn_of(&sock->sk);
+
+	if (c)
+		conn_failed(c, now_ns(), FAILURE_UNREACHABLE);
 }
 
 void engine_flush(struct native_sock *sock)
@@ -195,7 +204,7 @@ static void set_clock(uint64_t ts)
 
 static void on_packet(void *ctx, const struct capture_packet *frame)
 {
-	struct ip_packet ip;
+	struct ip_packet ip, about;
 	enum link_result result;
 
 	(void)ctx;
@@ -204,7 +213,13 @@ static void on_packet(void *ctx, const struct capture_packet *frame)
 	set_clock(frame->ts);
 	result = link_read(frame, &ip);
 	if (result != LINK_IP) {
+		if (result == LINK_TRANSPORT && link_unreachable(&ip, &about))
+			track_unreachable(&about);
 		skipped(result);
+		return;
+	}
+	if (copies_seen(&ip, native_now.ns)) {
+		counts.copies++;
 		return;
 	}
 	if (ip.version == 6 && ip.l4 != IPV6_HEADER)
@@ -278,6 +293,7 @@ uint32_t kn_open(const void *config_bytes, uint32_t size, uint32_t scale)
 		configure_as_usual();
 	memset(&counts, 0, sizeof(counts));
 	clock_shift = 0;
+	copies_reset();
 	capture = capture_open(on_packet, NULL);
 	if (!capture || !track_open() || !open_tables(scale ? scale : 1)) {
 		kn_close();

@@ -45,6 +45,7 @@ struct kn_counts {
 	uint64_t evicted;
 	uint64_t late;
 	uint64_t loose;
+	uint64_t copies; /* of packets seen at another place a moment before: see copies.h */
 };
 
 /* config: a struct config of bpf/state.h, or null for the defaults. scale: how many times the slots of maps.h. */

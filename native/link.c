@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "link.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #define LINKTYPE_NULL 0
@@ -22,6 +21,7 @@
 #define ETHERTYPE_QINQ_OLD 0x9100
 #define MAX_TAGS 4
 
+#define PROTO_ICMP 1
 #define PROTO_TCP 6
 #define PROTO_UDP 17
 /* IPv6 extension headers that may stand before the transport header: RFC 8200, RFC 4302, RFC 6275. */
@@ -32,6 +32,12 @@
 #define PROTO_DESTINATION 60
 #define PROTO_MOBILITY 135
 #define MAX_EXTENSIONS 8
+#define PROTO_ICMPV6 58
+
+#define ICMP_UNREACHABLE 3
+#define ICMP_TOO_LONG 4 /* code: the packet needs fragments; no end of a connection */
+#define ICMPV6_UNREACHABLE 1
+#define ICMP_HEADER 8
 
 static uint16_t be16(const uint8_t *at)
 {
@@ -95,6 +101,16 @@ static uint32_t link_header(const struct capture_packet *frame, enum link_result
 	}
 	*why = LINK_UNKNOWN;
 	return 0;
+}
+
+/* Cooked captures are of all interfaces: version 2 numbers them, version 1 tells in from out. */
+static uint32_t interface_of(const struct capture_packet *frame)
+{
+	if (frame->link == LINKTYPE_COOKED_V2)
+		return be32(frame->data + 4);
+	if (frame->link == LINKTYPE_COOKED)
+		return be16(frame->data);
+	return frame->interface;
 }
 
 static bool is_raw(uint32_t link)
@@ -234,6 +250,7 @@ enum link_result link_read(const struct capture_packet *frame, struct ip_packet 
 	if (offset >= frame->captured)
 		return LINK_TRUNCATED;
 	memset(ip, 0, sizeof(*ip));
+	ip->interface = interface_of(frame);
 	ip->data = frame->data + offset;
 	ip->captured = frame->captured - offset;
 	ip->length = frame->length - offset;
@@ -242,4 +259,23 @@ enum link_result link_read(const struct capture_packet *frame, struct ip_packet 
 		return LINK_OTHER;
 	result = ip->version == 4 ? read_ipv4(ip) : read_ipv6(ip);
 	return result == LINK_IP ? read_transport(ip) : result;
+}
+
+bool link_unreachable(const struct ip_packet *ip, struct ip_packet *about)
+{
+	const uint8_t *icmp = ip->data + ip->l4;
+	struct capture_packet inner = { .link = LINKTYPE_RAW };
+	bool says;
+
+	if (ip->captured < ip->l4 + ICMP_HEADER)
+		return false;
+	if (ip->transport == PROTO_ICMP)
+		says = icmp[0] == ICMP_UNREACHABLE && icmp[1] != ICMP_TOO_LONG;
+	else
+		says = ip->transport == PROTO_ICMPV6 && icmp[0] == ICMPV6_UNREACHABLE;
+	if (!says)
+		return false;
+	inner.data = icmp + ICMP_HEADER;
+	inner.captured = inner.length = ip->captured - ip->l4 - ICMP_HEADER;
+	return link_read(&inner, about) == LINK_IP;
 }

@@ -6,6 +6,7 @@
 #ifndef KINDLING_NATIVE_LINK_H
 #define KINDLING_NATIVE_LINK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "pcap.h"
@@ -29,6 +30,7 @@ enum link_result {
 struct ip_packet {
 	const uint8_t *data; /* the IP header */
 	uint32_t captured;   /* bytes at data, without what follows the IP packet in the frame */
+	uint32_t interface;  /* where it was seen, as far as the capture tells */
 	uint32_t length;     /* of the packet on the wire */
 	uint8_t version;     /* 4, 6 */
 	uint8_t transport;   /* IPPROTO_TCP, IPPROTO_UDP; else what it is */
@@ -41,6 +43,9 @@ struct ip_packet {
 	uint32_t payload;        /* offset */
 	uint32_t payload_length; /* on the wire */
 };
+
+/* Whether a packet (LINK_TRANSPORT) is an ICMP error that says "unreachable"; the packet it complains of. */
+bool link_unreachable(const struct ip_packet *ip, struct ip_packet *about);
 
 /* Finds the IP packet of a frame and reads it. */
 enum link_result link_read(const struct capture_packet *frame, struct ip_packet *ip);

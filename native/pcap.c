@@ -245,6 +245,7 @@ static void ng_deliver(struct capture *c, const struct interface *i, const uint8
 	c->packet.data = data;
 	c->packet.captured = captured;
 	c->packet.link = i->link;
+	c->packet.interface = (uint32_t)(i - c->interfaces);
 	deliver(c);
 }
 

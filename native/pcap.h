@@ -30,10 +30,11 @@ struct capture_fault {
 
 struct capture_packet {
 	const uint8_t *data;
-	uint32_t captured; /* bytes at data */
-	uint32_t length;   /* bytes on the wire, at least `captured` */
-	uint32_t link;     /* LINKTYPE_..., see link.h */
-	uint64_t ts;       /* nanoseconds since 1970 */
+	uint32_t captured;  /* bytes at data */
+	uint32_t length;    /* bytes on the wire, at least `captured` */
+	uint32_t link;      /* LINKTYPE_..., see link.h */
+	uint64_t ts;        /* nanoseconds since 1970 */
+	uint32_t interface; /* of pcapng; else 0 */
 };
 
 typedef void (*capture_sink)(void *ctx, const struct capture_packet *packet);

@@ -529,6 +529,21 @@ void track_packet(const struct ip_packet *ip)
 		segment_both(p, from, ip);
 }
 
+void track_unreachable(const struct ip_packet *ip)
+{
+	struct pair *p;
+	int from;
+
+	if (ip->transport != PROTO_TCP || !(ip->flags & FLAG_SYN))
+		return;
+	p = find(ip, bucket_of(ip), &from);
+	if (!p || p->list != LIST_OPENING || from != p->client || ip->seq != p->isn)
+		return;
+	enter(p, from);
+	engine_unreachable(&p->side[from].sock);
+	die(p);
+}
+
 /* The capture ends: a connection that waits for longer than a first answer takes did not come to be. */
 static void give_up_unanswered(void)
 {

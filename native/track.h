@@ -36,8 +36,9 @@ void engine_connecting(struct native_sock *sock);
 void engine_established(struct native_sock *sock, bool server, const struct track_start *start);
 /* The end of a socket, whatever it had come to. */
 void engine_over(struct native_sock *sock);
-/* The end of a handshake without an answer. */
+/* The end of a handshake without an answer, or with an ICMP error for one. */
 void engine_timeout(struct native_sock *sock);
+void engine_unreachable(struct native_sock *sock);
 void engine_segment(struct native_sock *sock, const struct ip_packet *ip, enum track_direction way);
 /* All that a socket holds back goes into the tables: the capture ends. */
 void engine_flush(struct native_sock *sock);
@@ -46,6 +47,8 @@ void engine_flush(struct native_sock *sock);
 
 bool track_open(void);
 void track_packet(const struct ip_packet *ip);
+/* ICMP says of this packet that it did not arrive. */
+void track_unreachable(const struct ip_packet *ip);
 void track_finish(void);
 void track_close(void);
 const struct track_counts *track_counts(void);

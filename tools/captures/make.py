@@ -446,6 +446,17 @@ def tcp_refused() -> None:
 
 
 @scenario
+def tcp_unreachable() -> None:
+    """A router (here the server) says that there is no way to the host, or that it must not be reached."""
+    LAB.ip(LAB.server, "route", "add", "unreachable", "10.10.0.5")
+    LAB.ip(LAB.server, "route", "add", "prohibit", "10.10.0.6")
+    LAB.ip(LAB.client, "route", "add", "10.10.0.0/24", "via", SERVER4)
+    run("ip", "netns", "exec", LAB.server, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    with capture("tcp_unreachable", only="tcp or icmp"):
+        curl("http://10.10.0.5/", "http://10.10.0.6:8080/")
+
+
+@scenario
 def tcp_timeout() -> None:
     with capture("tcp_timeout"):
         LAB.call("curl", "-s", "--connect-timeout", "4", f"http://{NOBODY4}/")
@@ -493,6 +504,14 @@ def link_qinq() -> None:
 def link_cooked() -> None:
     with capture("link_cooked", "-y", "LINUX_SLL", link="any"):
         curl(f"{HTTP}/index.html")
+
+
+@scenario
+def link_copies() -> None:
+    """Seen by who forwards: each packet comes in at one link and goes out at the other."""
+    with capture("link_copies", "-y", "LINUX_SLL2", link="any", namespace=LAB.prefix + "m"):
+        curl(f"{HTTP}/users/5")
+        dig(f"@{SERVER4}", "www.example.test", "A")
 
 
 @scenario

@@ -62,6 +62,7 @@ class Counts:
     evicted: int
     late: int
     loose: int
+    copies: int
 
 
 class _Table(ctypes.Structure):

@@ -77,7 +77,7 @@ def seen_by_replay(path: Path) -> Seen:
             continue
         numbers["opened"] += flow.opened
         numbers["refused"] += flow.failed.get("refused", 0)
-        numbers["unanswered"] += flow.failed.get("timeout", 0)
+        numbers["unanswered"] += flow.failed.get("timeout", 0) + flow.failed.get("unreachable", 0)
         numbers["bytes_out"] += flow.bytes_out
         numbers["bytes_in"] += flow.bytes_in
         if flow.tls_version:

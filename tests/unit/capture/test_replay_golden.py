@@ -19,12 +19,16 @@ GOLDEN = CAPTURES / "golden"
 Lines = dict[str, list[str]]
 
 
+def _counted(failures: dict[str, int]) -> str:
+    return " ".join(f"{reason}={count}" for reason, count in sorted(failures.items()) if count) or "0"
+
+
 def lines(snapshot: Snapshot) -> Lines:
     """One line for each row, in the order of its text: what differs is seen at a glance."""
     flows = [
         f"{f.labels.role} {f.labels.local_ip} {f.labels.remote_ip} {f.labels.transport}/{f.labels.port}"
         f" {f.labels.protocol} {f.labels.name or '-'} ({f.labels.evidence}{', inferred' if f.labels.inferred else ''}):"
-        f" opened {f.opened} closed {f.closed} reset {f.closed_reset} failed {dict(sorted(f.failed.items()))}"
+        f" opened {f.opened} closed {f.closed} reset {f.closed_reset} failed {_counted(f.failed)}"
         f" bytes {f.bytes_out}/{f.bytes_in} packets {f.packets_out}/{f.packets_in} retransmits {f.retransmits}"
         f" resets {f.resets_out}/{f.resets_in} connect {f.connect_ns} in {f.connect_count} duration {f.duration_ns}"
         f" rtt {f.srtt_us}/{f.rtt_min_us} tls {f.tls_version or '-'} {f.alpn or '-'}"
@@ -37,7 +41,11 @@ def lines(snapshot: Snapshot) -> Lines:
         f" send {o.send_ns} wait {o.wait_ns} receive {o.receive_ns} duration {o.duration_ns}"
         for o in snapshot.ops
     ]
-    answers = [f"{answer}" for answer in snapshot.answers]
+    answers = [
+        f"{a.type} {a.question} from {a.server_ip}: rcode {a.rcode}{' (truncated)' if a.truncated else ''}"
+        + "".join(f", {r.name} {r.ttl} {r.type} {r.value}" for r in a.records)
+        for a in snapshot.answers
+    ]
     requests = [f"{r.role} {r.operation} {r.request} -> {r.status} slow {r.slow}" for r in snapshot.requests]
     failures = [f"{f.role} {f.remote_ip}:{f.remote_port} {f.reason} after {f.duration_ns}" for f in snapshot.failures]
     return {
