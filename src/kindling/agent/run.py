@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
-import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
+from kindling.agent import memory
 from kindling.agent.listen import open_listener, url_of
 from kindling.agent.live import Say
 from kindling.agent.lock import data_directory
@@ -58,7 +56,7 @@ async def _serve(watch: Watch, listener: socket.socket, say: Say, ready: Ready) 
     server = HttpServer(create_app(watch), listener)
     serving = asyncio.ensure_future(server.run())
     ticking = asyncio.ensure_future(watch.run(stop))
-    _settle_memory()
+    memory.settle()
     url = url_of(listener)
     say(f"page and metrics on {url} and {url}/metrics")
     with ready(url):
@@ -69,12 +67,3 @@ async def _serve(watch: Watch, listener: socket.socket, say: Say, ready: Ready) 
     for result in results:
         if isinstance(result, BaseException):
             raise result
-
-
-def _settle_memory() -> None:
-    """What was imported stays: the collector of cycles need not look at it again. What the start needed goes back."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-    with contextlib.suppress(OSError, AttributeError):  # a C library other than glibc
-        ctypes.CDLL(None).malloc_trim(0)

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import kindling
+from kindling.agent.memory import trim
 from kindling.config import Settings
 from kindling.export.agent_stats import read_self
 from kindling.export.horizon import Horizon
 from kindling.export.prometheus import Exporter
 from kindling.model import Snapshot
 
-#: Seconds after which the host's own addresses are read again.
+#: Seconds after which the host's own addresses are read again, and free memory is given back.
 ADDRESSES_EVERY_SECONDS: Final = 60.0
 
 
@@ -57,6 +58,7 @@ class Watch:
         if start - self._addresses_read >= ADDRESSES_EVERY_SECONDS:
             self._addresses_read = start
             self.horizon.learn(self._own_addresses())
+            trim()
         self._ticked = self._clock()
         self._tick_last = self._ticked - start
 

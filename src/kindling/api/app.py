@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from kindling.api.compress import accepts_gzip, gzip_pieces
+from kindling.api.compress import accepts_gzip, gzipped
 from kindling.api.page import render_page
 from kindling.api.view import View
 from kindling.errors import InputError
@@ -33,9 +33,8 @@ def create_app(view: View) -> Starlette:
         pieces = view.exporter.render(view.snapshot())
         headers = {"content-type": CONTENT_TYPE, "vary": "accept-encoding"}
         if accepts_gzip(request.headers.get("accept-encoding", "")):
-            headers["content-encoding"] = "gzip"
-            return StreamingResponse(gzip_pieces(pieces), headers=headers)
-        return StreamingResponse(_stream(pieces), headers=headers)
+            return Response(gzipped(pieces), headers={**headers, "content-encoding": "gzip"})
+        return Response(b"".join(pieces), headers=headers)
 
     async def healthz(request: Request) -> Response:
         del request
@@ -100,8 +99,3 @@ def _json(value: Any, status: int = 200) -> Response:
 async def _refuse(request: Request, error: Exception) -> Response:
     del request
     return _json({"error": str(error)}, 400)
-
-
-async def _stream(pieces: list[bytes]) -> AsyncIterator[bytes]:
-    while pieces:
-        yield pieces.pop(0)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import Iterable
 from typing import Final
 
 #: 16 + 15: gzip format, largest window. Level 1: metrics are so repetitive that more is not worth its time.
 _GZIP: Final = 31
 _LEVEL: Final = 1
-#: Compressed in about a millisecond: what else the loop has to do waits no longer.
-_SLICE: Final = 1 << 18
 
 
 def accepts_gzip(header: str) -> bool:
@@ -23,13 +21,8 @@ def accepts_gzip(header: str) -> bool:
     return False
 
 
-async def gzip_pieces(pieces: list[bytes]) -> AsyncIterator[bytes]:
-    """The pieces compressed as one gzip stream; takes them out of the list."""
+def gzipped(pieces: Iterable[bytes]) -> bytes:
+    """The pieces as one gzip stream. Each can go when it is compressed: what is large is never whole in memory."""
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-    while pieces:
-        piece = memoryview(pieces.pop(0))
-        for start in range(0, len(piece), _SLICE):
-            compressed = compressor.compress(piece[start : start + _SLICE])
-            if compressed:
-                yield compressed
-    yield compressor.flush()
+    compressed = [compressor.compress(piece) for piece in pieces]
+    return b"".join((*compressed, compressor.flush()))

@@ -7,7 +7,7 @@ labels come out the same (two HTTP methods under one path) are added up: a serie
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from kindling.export import families as f
@@ -46,21 +46,23 @@ class Exporter:
         """Take what may have left the list of recent requests at the next scrape: to be called after every tick."""
         self.trace.update(requests, self.endpoints)
 
-    def render(self, snapshot: Snapshot) -> list[bytes]:
-        """The whole of /metrics, in pieces: text of one piece at a time is in memory twice."""
+    def render(self, snapshot: Snapshot) -> Iterator[bytes]:
+        """The whole of /metrics, in pieces, so that it need not be in memory at once; to be read before the next
+        tick.
+        """
         self._learn(snapshot)
         self.observe(snapshot.requests)
         self.trace.forget(snapshot.time)
-        sections: tuple[Callable[[], Lines], ...] = (
-            lambda: self._requests.totals(snapshot.ops),
-            lambda: self._requests.durations(snapshot.ops),
-            self._trace_lines,
-            lambda: self._connections.tcp(snapshot.flows),
-            lambda: self._connections.external(snapshot.flows),
-            lambda: agent_series(snapshot, self.trace, self._self_use()),
-        )
-        pieces = ("".join(section()).encode("utf-8", "replace") for section in sections)
-        return [piece for piece in pieces if piece]
+        for lines in self._sections(snapshot):
+            yield "".join(lines).encode("utf-8", "replace")
+
+    def _sections(self, snapshot: Snapshot) -> Iterator[Lines]:
+        yield self._requests.totals(snapshot.ops)
+        yield from self._requests.durations(snapshot.ops)
+        yield self._trace_lines()
+        yield self._connections.tcp(snapshot.flows)
+        yield self._connections.external(snapshot.flows)
+        yield agent_series(snapshot, self.trace, self._self_use())
 
     def _learn(self, snapshot: Snapshot) -> None:
         changed = self.endpoints.learn(snapshot.flows)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from kindling.export.text import labels, present_labels
 from kindling.model import OpRow
 
 _NS: Final = 1e9
+_PIECE: Final = 32
 
 
 class RequestSeries:
@@ -38,15 +40,18 @@ class RequestSeries:
             *_requests(topology, f.TOPOLOGY_REQUESTS, f.TOPOLOGY_DURATION, f.TOPOLOGY_SENT, f.TOPOLOGY_RECEIVED),
         ]
 
-    def durations(self, ops: Iterable[OpRow]) -> Lines:
-        """The histogram."""
+    def durations(self, ops: Iterable[OpRow]) -> Iterator[Lines]:
+        """The histogram, in pieces: it is the largest family by far."""
         groups: dict[str, list[OpRow]] = {}
         for row in ops:
             text = row.text.get("duration")
             if text is None:
                 text = row.text["duration"] = self._duration_text(row)
             group(groups, text, row)
-        return _histograms(groups)
+        yield [f.REQUEST_DURATION.header]
+        items = iter(groups.items())
+        while piece := list(islice(items, _PIECE)):
+            yield _histograms(piece)
 
     def _op_text(self, row: OpRow) -> str:
         op = row.labels
@@ -125,13 +130,13 @@ def _requests(
 _BUCKET_TAILS: Final = tuple(f',le="{le}"}} ' for le in LE)
 
 
-def _histograms(groups: Mapping[str, list[OpRow]]) -> Lines:
+def _histograms(groups: Sequence[tuple[str, list[OpRow]]]) -> Lines:
     name = f.REQUEST_DURATION.name
     counts = cumulate(
-        [rows[0].hist if len(rows) == 1 else np.sum([r.hist for r in rows], axis=0) for rows in groups.values()]
+        [rows[0].hist if len(rows) == 1 else np.sum([r.hist for r in rows], axis=0) for _, rows in groups]
     )
-    lines: Lines = [f.REQUEST_DURATION.header]
-    for (text, rows), row_counts in zip(groups.items(), counts, strict=True):
+    lines: Lines = []
+    for (text, rows), row_counts in zip(groups, counts, strict=True):
         head = f"{name}_bucket{{{text}"
         lines += [f"{head}{tail}{n}\n" for tail, n in zip(_BUCKET_TAILS, row_counts, strict=True)]
         seconds = sum([r.duration_ns for r in rows]) / _NS
