@@ -62,13 +62,15 @@ static __always_inline __u64 op_key(__u64 parent, __u64 op, __u32 status, __u32 
 
 static __noinline __u32 op_create(const struct conn *c, __u64 parent, __u64 op, __u32 status)
 {
+	struct owner_slot *owner;
+	__u32 slot, published;
 	struct op_slot *o;
-	__u32 slot;
 	__u64 id;
 
 	if (!c)
 		return 0;
-	if (op != OP_OTHER && !owner_take_op(c->owner)) {
+	owner = owner_of(c->owner);
+	if (op != OP_OTHER && owner && owner->ops_added - owner->ops_removed >= config.op_budget) {
 		lose(LOST_OP_BUDGET);
 		op = OP_OTHER;
 		slot = slot_find(&op_ids, op_key(parent, op, status, c->protocol));
@@ -87,7 +89,10 @@ static __noinline __u32 op_create(const struct conn *c, __u64 parent, __u64 op, 
 	o->protocol = c->protocol;
 	o->role = c->role;
 	id = op_key(parent, op, status, c->protocol);
-	return slot_publish(&op_ids, &op_free, &o->head, id, slot);
+	published = slot_publish(&op_ids, &op_free, &o->head, id, slot);
+	if (owner && published == slot)
+		atomic_add(&owner->ops_added, 1);
+	return published;
 }
 
 static __always_inline void op_add(struct op_slot *o, const struct outcome *r, __u64 total, int slow)

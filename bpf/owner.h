@@ -38,18 +38,12 @@ static __always_inline __u64 owner_enter(const struct owner_key *k, __u32 tgid, 
 	return id;
 }
 
-/* Whether the owner may have one more operation; takes it. */
-static __always_inline int owner_take_op(__u64 id)
+/* The owner's slot, null where it has none of its own: then no budget holds. */
+static __always_inline struct owner_slot *owner_of(__u64 id)
 {
 	__u32 slot = slot_find(&owner_ids, id);
-	struct owner_slot *o = bpf_map_lookup_elem(&owner_slots, &slot);
 
-	if (!o)
-		return 1;
-	if (slot && o->ops_added - o->ops_removed >= config.op_budget)
-		return 0;
-	atomic_add(&o->ops_added, 1);
-	return 1;
+	return slot ? bpf_map_lookup_elem(&owner_slots, &slot) : 0;
 }
 
 #endif

@@ -33,7 +33,7 @@ enum http1_method { METHOD_OTHER = 0, METHOD_HEAD = 1, METHOD_CONNECT = 2 };
 #define HTTP1_MAX_LINES 256
 
 /* Of a target that is so long, the beginning says enough. */
-#define HTTP1_TARGET 160
+#define HTTP1_TARGET 128
 
 /* Bytes to pass over until the connection closes. */
 #define HTTP1_ENDLESS (1ULL << 62)
@@ -460,48 +460,6 @@ static __always_inline int http1_answered(struct conn *c, struct talk *t, struct
 	return STEP_ON;
 }
 
-static __always_inline int http1_head(struct conn *c, struct talk *t, struct cursor *cu,
-				      struct window *w, struct view *v, int asking)
-{
-	struct lines *l = &cu->lines;
-	__u32 first = v->at, count = l->count;
-
-	l->rest = cu->phase == HTTP1_LONG;
-	http1_begin(l, first);
-	http1_scan(w, l, v->n);
-	if (l->count > HTTP1_MAX_LINES) {
-		lose(LOST_HEAD_TOO_LONG);
-		return STEP_ALIEN;
-	}
-	if (l->length_at) {
-		cu->length = http1_number(w, l->length_at + 14);
-		cu->flags |= HTTP1_LENGTH;
-	}
-	if (l->coding_at && http1_is_chunked(w, l, v->n))
-		cu->flags |= HTTP1_CHUNKED;
-	if (asking && l->host_at && c->role == ROLE_CLIENT && !c->settled)
-		http1_host(t, w, l, v->n);
-	if (l->count != count)
-		cu->phase = HTTP1_LINES;
-	v->at = l->at;
-	if (l->done) {
-		__u32 head = v->base + l->at - cu->start;
-
-		if (!asking)
-			return http1_answered(c, t, cu, v, head);
-		http1_asked(c, t, cu, v, head);
-		return STEP_ON;
-	}
-	if (l->at != first)
-		return STEP_ON;
-	if (cu->phase == HTTP1_LONG || v->full) {
-		cu->phase = HTTP1_LONG;
-		v->at = v->n;
-		return STEP_ON;
-	}
-	return STEP_MORE;
-}
-
 /* A chunk's size line (RFC 9112, 7.1). */
 static __always_inline int http1_chunk(struct cursor *cu, struct window *w, struct view *v)
 {
@@ -551,49 +509,79 @@ static __always_inline void http1_end(struct conn *c, struct talk *t, struct cur
 		exchange_answered(c, t, bytes, v);
 }
 
-static __always_inline int http1_trailer(struct conn *c, struct talk *t, struct cursor *cu,
-					 struct window *w, struct view *v, int asking)
+/* What the lines of a head say about the body and the host. */
+static __always_inline void http1_learn(struct conn *c, struct talk *t, struct cursor *cu,
+					struct window *w, struct view *v, int asking)
 {
 	struct lines *l = &cu->lines;
-	__u32 first = v->at;
 
-	l->rest = 0;
+	if (l->length_at) {
+		cu->length = http1_number(w, l->length_at + 14);
+		cu->flags |= HTTP1_LENGTH;
+	}
+	if (l->coding_at && http1_is_chunked(w, l, v->n))
+		cu->flags |= HTTP1_CHUNKED;
+	if (asking && l->host_at && c->role == ROLE_CLIENT && !c->settled)
+		http1_host(t, w, l, v->n);
+}
+
+/* Lines of a head, or behind the last chunk. */
+static __always_inline int http1_lines(struct conn *c, struct talk *t, struct cursor *cu,
+				       struct window *w, struct view *v, int asking)
+{
+	struct lines *l = &cu->lines;
+	__u32 first = blur_index(v->at, l->zero), count = l->count, end;
+
+	l->rest = cu->phase == HTTP1_LONG;
 	http1_begin(l, first);
 	http1_scan(w, l, v->n);
+	if (l->count > HTTP1_MAX_LINES) {
+		lose(LOST_HEAD_TOO_LONG);
+		return STEP_ALIEN;
+	}
 	v->at = l->at;
-	if (l->done) {
-		http1_end(c, t, cu, v->base + l->at, v, asking);
+	end = v->base + l->at;
+	if (cu->phase != HTTP1_TRAILER) {
+		http1_learn(c, t, cu, w, v, asking);
+		if (l->count != count)
+			cu->phase = HTTP1_LINES;
+		if (l->done && !asking)
+			return http1_answered(c, t, cu, v, end - cu->start);
+		if (l->done)
+			http1_asked(c, t, cu, v, end - cu->start);
+	} else if (l->done) {
+		http1_end(c, t, cu, end, v, asking);
+	}
+	if (l->done || l->at != first)
+		return STEP_ON;
+	if (cu->phase == HTTP1_LONG || v->full) {
+		if (cu->phase != HTTP1_TRAILER)
+			cu->phase = HTTP1_LONG;
+		v->at = v->n;
 		return STEP_ON;
 	}
-	if (l->at != first)
-		return STEP_ON;
-	return v->full ? STEP_ALIEN : STEP_MORE;
+	return STEP_MORE;
 }
 
 /* One unit. cursor.skip is 0 when it is called. */
 static __always_inline int http1_step(struct conn *c, struct talk *t, struct cursor *cu,
 				      struct window *w, struct view *v, int asking)
 {
+	__u32 phase = cu->phase;
 	int step;
 
-	switch (cu->phase) {
-	case HTTP1_START:
+	if (phase == HTTP1_CHUNK)
+		return http1_chunk(cu, w, v);
+	if (phase == HTTP1_BODY || phase == HTTP1_RAW)
+		return STEP_QUIET;
+	if (phase == HTTP1_START) {
 		step = asking ? http1_request_line(t, cu, w, v) : http1_status_line(t, cu, w, v);
 		if (step != STEP_ON)
 			return step;
-		step = http1_head(c, t, cu, w, v, asking);
-		/* the first line is a unit of its own */
-		return step == STEP_MORE ? STEP_ON : step;
-	case HTTP1_LINES:
-	case HTTP1_LONG:
-		return http1_head(c, t, cu, w, v, asking);
-	case HTTP1_CHUNK:
-		return http1_chunk(cu, w, v);
-	case HTTP1_TRAILER:
-		return http1_trailer(c, t, cu, w, v, asking);
-	default:
-		return STEP_QUIET;
 	}
+	step = http1_lines(c, t, cu, w, v, asking);
+	/* a first line is a unit of its own, whatever becomes of the next */
+	return step == STEP_MORE && phase == HTTP1_START ? STEP_ON : step;
 }
 
 #endif
