@@ -67,6 +67,18 @@ def test_nothing_is_attached_after_close(image: bytes) -> None:
     os.close(root)
 
 
+def test_something_else_is_done_while_the_kernel_verifies(image: bytes) -> None:
+    done: list[int] = []
+    with LiveSource(image=image, meanwhile=lambda: done.append(1)):
+        assert done == [1]
+
+    def fail() -> None:
+        raise KeyError("nothing to do with the probe")
+
+    with pytest.raises(KeyError):
+        LiveSource(image=image, meanwhile=fail)
+
+
 def test_counts_and_ids(source: LiveSource) -> None:
     send(source, 1000, 5)
     send(source, 2000, 7)

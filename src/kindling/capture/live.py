@@ -69,14 +69,24 @@ class LiveSource(AbstractContextManager["LiveSource"]):
         slow_ns: Mapping[int, int] | None = None,
         bounds: Mapping[str, int] | None = None,
         image: bytes | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
-        """`slow_ns`: by number of the protocol; `bounds`: entries by map; `image`: another object."""
+        """`slow_ns`: by number of the protocol; `bounds`: entries by map; `image`: another object.
+
+        `meanwhile` is called while the kernel verifies the programs: a good time to import what is needed later.
+        """
         del settings  # nothing of it is the probe's so far
         self._resources = ExitStack()
         try:
-            self._loaded = loader.load(parse_probe(image, slow_ns), entries=bounds)
+            self._loaded = loader.load_maps(parse_probe(image, slow_ns), entries=bounds)
             self._resources.callback(self._loaded.close)
-            self._open()
+
+            def prepare() -> None:
+                self._open()
+                meanwhile()
+
+            loader.load_programs(self._loaded, prepare)
+            loader.fill_arrays(self._loaded)
             self._attach()
             self._count_drops()
         except BaseException:
@@ -100,10 +110,10 @@ class LiveSource(AbstractContextManager["LiveSource"]):
         self._adopted = HashMap(maps["adopted"], self.dtype("adopted"))
         self._sweep_at = time.monotonic_ns() + _SWEEP_NS
         self._grace = self._resources.enter_context(Grace())
-
-    def _attach(self) -> None:
         self._root = cgroup.open_root()
         self._resources.callback(os.close, self._root)
+
+    def _attach(self) -> None:
         loaded = self._loaded
         programs = [
             (spec, loaded.programs[spec.name]) for spec in loaded.object.programs.values() if spec.array is None

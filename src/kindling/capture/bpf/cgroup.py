@@ -7,6 +7,7 @@ sees its own subtree as the root of a mount. The true root has inode 1 (kernfs g
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,7 +57,8 @@ def _open_mounts(table: Path, root: Path) -> Iterator[int]:
     for line in table.read_text(errors="surrogateescape").splitlines():
         before, _, after = line.partition(" - ")
         if after.split(" ", 1)[0] == "cgroup2":
-            mounted = before.split(" ")[4].encode(errors="surrogateescape").decode("unicode_escape")
+            # blanks and the like stand there as \040
+            mounted = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), before.split(" ")[4])
             try:
                 yield os.open(root / mounted.lstrip("/"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             except OSError:

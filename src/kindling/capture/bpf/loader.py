@@ -73,9 +73,9 @@ def load(parsed: BpfObject, *, entries: Mapping[str, int] | None = None) -> Load
     return loaded
 
 
-def load_programs(loaded: Loaded) -> None:
-    """Load all programs of an object, each in a thread of its own: verifying takes the kernel a while, on one
-    processor for each program.
+def load_programs(loaded: Loaded, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Load all programs of an object, each in a thread of its own: the kernel verifies each on one processor, and
+    that takes a while. `meanwhile` is called by this thread.
     """
     failed: list[BaseException] = []
 
@@ -85,11 +85,15 @@ def load_programs(loaded: Loaded) -> None:
         except BaseException as error:  # noqa: BLE001 -- raised again by the thread that waits
             failed.append(error)
 
-    threads = [threading.Thread(target=run, args=(spec,)) for spec in loaded.object.programs.values()]
+    specs = sorted(loaded.object.programs.values(), key=lambda spec: -spec.instructions)  # the longest first
+    threads = [threading.Thread(target=run, args=(spec,)) for spec in specs]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        meanwhile()
+    finally:
+        for thread in threads:
+            thread.join()
     if failed:
         raise failed[0]
 
