@@ -115,7 +115,8 @@ SEC("sockops")
 int kd_sockops(struct bpf_sock_ops *ops)
 {
 	__u64 key = ops->op;
-	__u32 slot = slot_find(&owner_ids, key) + slot_find(&flow_ids, key) + slot_find(&name_ids, key);
+	__u32 slot =
+		slot_find(&owner_ids, key) + slot_find(&flow_ids, key) + slot_find(&name_ids, key);
 
 	slot += 0;
 	bpf_map_push_elem(&owner_free, &slot, BPF_ANY);
