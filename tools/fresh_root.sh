@@ -27,9 +27,16 @@ if [ "${1:-}" = --inside ]; then # within the namespace: --inside ROOT TARGETS
 	for target in "${@:3}"; do
 		printf '\n=== make %s\n' "$target"
 		if [ "$target" = run ]; then
-			command='timeout --signal INT 60 make run </dev/null & sleep 40
-				python3 -c "import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:9500/metrics\").read(400).decode())"
-				result=$?; wait; exit $result'
+			command='timeout 300 make run </dev/null & agent=$!
+				for _ in $(seq 100); do
+					kill -0 $agent || break
+					python3 -c "
+import urllib.request
+print(urllib.request.urlopen(\"http://127.0.0.1:9500/metrics\").read(300).decode())" 2>/dev/null && break
+					sleep 1
+				done
+				result=$?; kill -TERM $agent; wait $agent
+				exit $result'
 		else
 			command="make $target"
 		fi
