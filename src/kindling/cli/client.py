@@ -35,6 +35,11 @@ def fetch(url: str, path: str, parameters: dict[str, str | int] | None = None) -
     return _decode(url, response.status, body)
 
 
+def agent_port(url: str) -> int | None:
+    """Port of an agent, as its address says; None when it says none."""
+    return _split(url)[2]
+
+
 def _split(url: str) -> tuple[type[http.client.HTTPConnection], str, int | None, str]:
     """Kind of connection, host, port and path before /api."""
     try:

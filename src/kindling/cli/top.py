@@ -15,7 +15,7 @@ from typing import Any, Final
 import click
 
 from kindling.cli import options
-from kindling.cli.client import fetch
+from kindling.cli.client import agent_port, fetch
 from kindling.cli.render import colourful, cut, table_lines
 from kindling.errors import UnreachableError
 from kindling.export import format as fmt
@@ -73,6 +73,8 @@ _IDENTITY: Final = (
 )
 _LEAST_ROWS: Final = 3
 _REMEMBERED: Final = 2_000
+_OWN_ROWS: Final = 16
+_LOOPBACK: Final = ("127.0.0.1", "::1")
 
 _ENTER: Final = "\033[?1049h\033[?25l"
 _LEAVE: Final = "\033[?25h\033[?1049l"
@@ -91,7 +93,8 @@ Live view of what happens now; Ctrl-C leaves it.
   kindling top --interval 5
   kindling top --once             one screen, then the end (for scripts)
 
-What moved last comes first. Rates are those since the look before.
+What moved last comes first. Rates are those since the look before. What is asked of the agent itself
+on loopback is left out here; the other commands show it.
 """,
 )
 @options.url
@@ -136,6 +139,7 @@ class Screen:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._port = agent_port(url)
         self._before: dict[str, dict[tuple[Any, ...], float]] = {}
         self._time = 0.0
 
@@ -153,8 +157,8 @@ class Screen:
 
     def _section(self, section: Section, limit: int, width: int, seconds: float) -> list[str]:
         table = section.table
-        answer = fetch(self._url, f"/api/v1/{table.name}", {"limit": limit, "sort": section.sort})
-        rows = answer["rows"]
+        answer = fetch(self._url, f"/api/v1/{table.name}", {"limit": limit + _OWN_ROWS, "sort": section.sort})
+        rows = [row for row in answer["rows"] if not self._is_own(row)][:limit]
         before = self._before.get(table.name)
         after = {_identity(row): section.measure(row) for row in rows}
         for row in rows:
@@ -169,6 +173,10 @@ class Screen:
         if colour:
             title = f"\033[1;36m{title}\033[0m"
         return [title, *table_lines(shown, rows, width=width, colour=colour), ""]
+
+    def _is_own(self, row: Record) -> bool:
+        """Whether a row is of this view's own questions to the agent: they would always be the latest."""
+        return row["port"] == self._port and row.get("local_ip") in _LOOPBACK
 
 
 def _identity(row: Record) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,11 +12,11 @@ from kindling.cli import top
 from kindling.export.coverage import coverage
 from kindling.export.horizon import Horizon
 from kindling.export.tables import TABLES, select
+from kindling.model import Snapshot
 
 
-def test_rates_are_those_since_the_look_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    connection, requests = flow(opened=1), op((1,))
-    shown = snapshot(flows=[connection], ops=[requests])
+def answering(shown: Snapshot) -> Callable[..., dict[str, Any]]:
+    """What stands in for asking an agent."""
 
     def fetch(url: str, path: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
         name = path.rpartition("/")[2]
@@ -31,7 +32,13 @@ def test_rates_are_those_since_the_look_before(monkeypatch: pytest.MonkeyPatch) 
         rows, total = select(TABLES[name], shown, Horizon())
         return {"rows": rows, "total": total}
 
-    monkeypatch.setattr(top, "fetch", fetch)
+    return fetch
+
+
+def test_rates_are_those_since_the_look_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection, requests = flow(opened=1), op((1,))
+    shown = snapshot(flows=[connection], ops=[requests])
+    monkeypatch.setattr(top, "fetch", answering(shown))
     screen = top.Screen("http://agent")
     first = [line.split() for line in screen.lines(200, 40)]
     assert [line[-1] for line in first if line[:1] == ["curl"]] == ["-", "-"]
@@ -42,3 +49,13 @@ def test_rates_are_those_since_the_look_before(monkeypatch: pytest.MonkeyPatch) 
     assert [line.split()[-2:] for line in second if line.startswith("curl")] == [["2.0", "kB"], ["ms", "15"]]
     external = next(line for line in second if line.startswith("example.org"))
     assert external.endswith("2.0 kB")
+
+
+def test_questions_to_the_agent_itself_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = flow(local_ip="127.0.0.1", remote_ip="127.0.0.1", port=9500, name="", opened=1)
+    shown = snapshot(flows=[own, flow(opened=1, port=9500)], ops=[op((1,), local_ip="127.0.0.1", port=9500)])
+    monkeypatch.setattr(top, "fetch", answering(shown))
+    text = "\n".join(top.Screen("http://127.0.0.1:9500").lines(200, 40))
+    assert "127.0.0.1:9500" not in text.partition("\n")[2]
+    assert "example.org:9500" in text
+    assert "GET" not in text
