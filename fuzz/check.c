@@ -97,3 +97,40 @@ void check_tables(void)
 		MUST(((const struct name_slot *)names.slots)[i].len <= NAME_TEXT);
 	check_events();
 }
+
+static uint64_t losses_of(enum lost cause)
+{
+	struct kn_table found = table("losses", LOST_COUNT * sizeof(uint64_t));
+
+	return ((const uint64_t *)found.slots)[cause];
+}
+
+void check_sides(void)
+{
+	struct kn_table ops = table("op", sizeof(struct op_slot));
+	struct {
+		uint64_t count, slow, request_bytes, response_bytes, wait_ns;
+	} side[3] = { 0 };
+
+	if (losses_of(LOST_OP_FULL) || losses_of(LOST_FLOW_FULL) || losses_of(LOST_STASH_FULL) ||
+	    losses_of(LOST_PENDING_FULL) || losses_of(LOST_PAYLOAD))
+		return; /* one end may have got what the other did not */
+	for (uint32_t i = 1; i < ops.count; i++) {
+		const struct op_slot *o = (const struct op_slot *)ops.slots + i;
+
+		if (!o->head.live)
+			continue;
+		MUST(o->role == ROLE_CLIENT || o->role == ROLE_SERVER);
+		for (int b = 0; b < HIST_BUCKETS; b++)
+			side[o->role].count += o->hist[b];
+		side[o->role].slow += o->slow;
+		side[o->role].request_bytes += o->request_bytes;
+		side[o->role].response_bytes += o->response_bytes;
+		side[o->role].wait_ns += o->wait_ns;
+	}
+	MUST(side[ROLE_CLIENT].count == side[ROLE_SERVER].count);
+	MUST(side[ROLE_CLIENT].slow == side[ROLE_SERVER].slow);
+	MUST(side[ROLE_CLIENT].request_bytes == side[ROLE_SERVER].request_bytes);
+	MUST(side[ROLE_CLIENT].response_bytes == side[ROLE_SERVER].response_bytes);
+	MUST(side[ROLE_CLIENT].wait_ns == side[ROLE_SERVER].wait_ns);
+}

@@ -8,5 +8,7 @@
 
 /* Ends the program when something does not hold. */
 void check_tables(void);
+/* Also: both ends of a conversation counted the same requests. For one conversation, its start seen. */
+void check_sides(void);
 
 #endif

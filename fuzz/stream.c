@@ -139,6 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	kn_finish();
 	check_tables();
+	check_sides();
 	kn_close();
 	return 0;
 }
