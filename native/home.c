@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STREAMS 1 /* SOCK_STREAM, which the probe defines too */
 #define GOLDEN 0x9e3779b97f4a7c15ull
 
 struct native_now native_now;
@@ -340,13 +341,18 @@ uint32_t native_ring_next(struct native_map *ring, const void **event)
 
 /* --- sockets ------------------------------------------------------------------------------------ */
 
+/* Of a packet that the capture cut off (tcpdump -s) the rest reads as zeros: a head that fits is read all the same. Not of
+ * a datagram, which would look as if it said zeros. */
 long bpf_skb_load_bytes(const skb_t *skb, __u32 offset, void *to, __u32 len)
 {
-	uint64_t captured = skb->data_end - skb->data;
+	uint64_t captured = skb->data_end - skb->data, there;
+	bool cut = skb->len > captured && skb->sk->type == STREAMS;
 
-	if (offset > captured || len > captured - offset)
+	if (offset > captured || (!cut && len > captured - offset) || (cut && offset == captured))
 		return -EFAULT;
-	memcpy(to, (const uint8_t *)(uintptr_t)skb->data + offset, len);
+	there = len < captured - offset ? len : captured - offset;
+	memcpy(to, (const uint8_t *)(uintptr_t)skb->data + offset, there);
+	memset((uint8_t *)to + there, 0, len - there);
 	return 0;
 }
 

@@ -164,7 +164,7 @@ def http_large_body() -> None:
 
 @scenario
 def http_snapped() -> None:
-    with capture("http_snapped", "-s", "200"):
+    with capture("http_snapped", "-s", "400"):
         curl(f"{HTTP}/large.bin", f"{HTTP}/index.html")
 
 
