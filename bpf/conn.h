@@ -44,6 +44,13 @@ static __always_inline void conn_established(struct conn *c, __u64 now)
 		atomic_add(&f->unsettled, 1);
 }
 
+/* SYNs sent again wait for the flow that will bear the connection. */
+static __always_inline void conn_count_syns(struct conn *c, struct flow_slot *f)
+{
+	if (c->sync > 1)
+		atomic_add(&f->retransmits, c->sync - 1);
+}
+
 /*
  * Name and protocol are known: the connection moves to the flow that bears them. Called by the program of
  * the request's direction, or at the close.
@@ -66,6 +73,7 @@ static __noinline int conn_settle(struct conn *c, __u64 name, __u8 protocol)
 	if (!f)
 		return 0;
 	atomic_add(&f->opened, 1);
+	conn_count_syns(c, f);
 	if (c->connect_ns) {
 		atomic_add(&f->connect_ns, c->connect_ns);
 		atomic_add(&f->connect_count, 1);
@@ -132,6 +140,7 @@ static __always_inline void conn_failed(struct conn *c, __u64 now, __u32 reason)
 	if (!f)
 		return;
 	flow_fail(f, reason);
+	conn_count_syns(c, f);
 	event_failure(c, now, reason);
 }
 

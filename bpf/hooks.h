@@ -181,6 +181,25 @@ static __always_inline int hook_udp(void *skb, sock_t *sk, struct packet *p, int
 	return udp_dissected(&c) ? READER_UDP : READER_NONE;
 }
 
+/* What a reader must know of a packet goes to it through the packet's control block, which the kernel clears before a
+ * program runs and puts back afterwards (bpf_prog_run_save_cb in include/linux/filter.h). */
+static __always_inline void packet_keep(const struct packet *p, struct __sk_buff *skb)
+{
+	skb->cb[0] = p->at;
+	skb->cb[1] = p->len;
+	skb->cb[2] = p->seq;
+	skb->cb[3] = p->segments << 8 | p->flags;
+}
+
+static __always_inline void packet_recall(struct packet *p, const struct __sk_buff *skb)
+{
+	p->at = skb->cb[0];
+	p->len = skb->cb[1];
+	p->seq = skb->cb[2];
+	p->segments = skb->cb[3] >> 8;
+	p->flags = skb->cb[3];
+}
+
 /* Headers and socket of a packet; null where it is none of ours. */
 static __always_inline sock_t *hook_begin(struct __sk_buff *skb, struct packet *p)
 {
@@ -211,30 +230,32 @@ static __always_inline int hook_packet(struct __sk_buff *skb, int direction)
 
 	if (!sk)
 		return READER_NONE;
-	if (p.transport == IPPROTO_TCP)
-		return hook_tcp(skb, sk, &p, direction);
-	return hook_udp(skb, sk, &p, direction);
+	if (p.transport != IPPROTO_TCP)
+		return hook_udp(skb, sk, &p, direction);
+	packet_keep(&p, skb);
+	return hook_tcp(skb, sk, &p, direction);
 }
 
 /* Reads a counted TCP packet. Returns which program is to go on with it. */
 static __always_inline int hook_read(struct __sk_buff *skb, int direction, int protocol,
 				     int asking)
 {
-	struct packet p = { .direction = direction };
-	sock_t *sk = hook_begin(skb, &p);
+	struct packet p = { .direction = direction, .transport = IPPROTO_TCP };
 	struct udp_work *u;
 	struct window *w = 0;
 	struct conn *c;
 	__u32 zero = 0;
+	sock_t *sk = skb->sk;
 
-	if (!sk || p.transport != IPPROTO_TCP)
+	if (!sk)
+		return 0;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
 		return 0;
 	c = conn_of(sk);
 	if (!c)
 		return 0;
-	p.at = blur(p.at, c->zero);
-	p.len = blur(p.len, c->zero);
-	p.segments = blur(p.segments, c->zero);
+	packet_recall(&p, skb);
 	if (direction == INGRESS) {
 		u = bpf_map_lookup_elem(&ingress_work, &zero);
 		if (!u)

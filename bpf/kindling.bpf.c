@@ -11,13 +11,22 @@ const volatile struct config config SEC(".rodata") = {};
 
 #define PASS 1
 
+#define CALL_READER(skb, map, reader)                                                              \
+	do {                                                                                       \
+		if ((reader) == READER(PROTOCOL_HTTP1, 0))                                         \
+			tail_call(skb, &map, READER(PROTOCOL_HTTP1, 0));                           \
+		else if ((reader) == READER(PROTOCOL_HTTP1, 1))                                    \
+			tail_call(skb, &map, READER(PROTOCOL_HTTP1, 1));                           \
+		else if (reader)                                                                   \
+			bpf_tail_call(skb, &map, reader);                                          \
+	} while (0)
+
 SEC("cgroup_skb/ingress")
 int kd_ingress(struct __sk_buff *skb)
 {
 	int reader = hook_packet(skb, INGRESS);
 
-	if (reader)
-		bpf_tail_call(skb, &readers_in, reader);
+	CALL_READER(skb, readers_in, reader);
 	return PASS;
 }
 
@@ -26,8 +35,7 @@ int kd_egress(struct __sk_buff *skb)
 {
 	int reader = hook_packet(skb, EGRESS);
 
-	if (reader)
-		bpf_tail_call(skb, &readers_out, reader);
+	CALL_READER(skb, readers_out, reader);
 	return PASS;
 }
 

@@ -4,6 +4,7 @@
 #define KINDLING_OP_H
 
 #include "event.h"
+#include "name.h"
 #include "owner.h"
 
 /* One finished request. */
@@ -139,8 +140,15 @@ static __noinline int event_request(const struct conn *c, const struct talk *t,
 	/* with more than one request in flight the head kept is another one's */
 	e->request_len = t && t->asked == t->answered ? t->head_len : 0;
 	e->pad = 0;
-	for (__u32 i = 0; i < EVENT_HEAD_BYTES; i += 8)
-		word_put(e->request_head + i, t ? word_at(t->head + i) : 0);
+	for (__u32 i = 0; i < EVENT_HEAD_BYTES; i += 8) {
+		__u32 left = t ? *(volatile __u32 *)&t->head_len : 0;
+		__u64 word = 0;
+
+		/* what was kept behind the head stays here: it may be a query string */
+		if (t && i < left)
+			word = text_word(t->head + i, left - i);
+		word_put(e->request_head + i, word);
+	}
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP_FLAG);
 	return 0;
 }

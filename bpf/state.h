@@ -92,7 +92,7 @@ struct conn {
 	__u8 protocol;
 	__u8 settled;
 	__u8 transport;
-	__u8 sync; /* TCP: syn retransmits */
+	__u8 sync; /* TCP: SYNs sent */
 	__u8 tls_version;
 	__u64 syn_ns; /* of the last SYN */
 	__u8 alpn;
@@ -104,10 +104,10 @@ struct conn {
 
 #define WINDOW 256
 
-/* Bytes of a message in memory that may be read at an index. Eight more, so that a load of a word at the last
+/* Bytes of a message in memory that may be read at an index. Sixteen more, so that a load of two words at the last
  * index stays inside. */
 struct window {
-	__u8 at[WINDOW + 8];
+	__u8 at[WINDOW + 16];
 };
 
 /* What the reader of UDP packets works on: too large for the stack. */

@@ -120,8 +120,6 @@ static __always_inline void tcp_reset(struct conn *c, int direction)
 static __always_inline void tcp_syn_out(struct conn *c)
 {
 	c->syn_ns = bpf_ktime_get_ns();
-	if (c->sync)
-		tcp_retransmitted(c, 1);
 	if (c->sync < 255)
 		c->sync++;
 }

@@ -154,8 +154,7 @@ void engine_segment(struct native_sock *sock, const struct ip_packet *ip, enum t
 	if (reader == READER(PROTOCOL_TLS, 0)) /* there is no such program */
 		return;
 	for (int run = 0; reader && run < MAX_RUNS; run++)
-		if (!hook_read(&skb, direction, reader >> 1, reader & 1))
-			return;
+		reader = hook_read(&skb, direction, reader >> 1, reader & 1);
 }
 
 static void skipped(enum link_result why)

@@ -109,6 +109,7 @@ struct native_skb {
 	__u32 protocol; /* ethertype in network order */
 	__u32 family;
 	__u32 gso_segs, gso_size;
+	__u32 cb[5];
 	__u32 mark, ifindex, hash;
 	__u32 remote_ip4, local_ip4, remote_ip6[4], local_ip6[4], remote_port, local_port;
 	__u64 tstamp;

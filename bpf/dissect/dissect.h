@@ -28,9 +28,13 @@ struct view {
 
 #define BYTE(w, i) ((w)->at[(i) & (WINDOW - 1)])
 #define WORD(w, i) word_at(&(w)->at[(i) & (WINDOW - 1)])
+#define WORD2(w, i) word_at(&(w)->at[((i) & (WINDOW - 1)) + 8])
+
+#define ONES 0x0101010101010101ULL
+#define HIGHS 0x8080808080808080ULL
 
 /* An index into a window, blurred. */
-static __always_inline __u32 blur_index(__u32 i, __u32 zero)
+static __always_inline __u64 blur_index(__u64 i, __u64 zero)
 {
 	i = (i + zero) & (2 * WINDOW - 1);
 	opaque(i); /* the compiler must not go on with the sum instead */
@@ -38,8 +42,6 @@ static __always_inline __u32 blur_index(__u32 i, __u32 zero)
 }
 
 /* High bit of each byte of x that is c; exact up to and including the first such byte. */
-#define ONES 0x0101010101010101ULL
-#define HIGHS 0x8080808080808080ULL
 static __always_inline __u64 bytes_equal(__u64 x, __u8 c)
 {
 	x ^= ONES * c;

@@ -32,6 +32,9 @@ enum http1_method { METHOD_OTHER = 0, METHOD_HEAD = 1, METHOD_CONNECT = 2 };
 
 #define HTTP1_MAX_LINES 256
 
+/* Lines read in one go; more of them in one window are read in the next. */
+#define HTTP1_WINDOW_LINES 24
+
 /* Of a target that is so long, the beginning says enough. */
 #define HTTP1_TARGET 128
 
@@ -76,25 +79,36 @@ static __always_inline void http1_begin(struct lines *l, __u32 at)
 }
 
 /* Reads complete lines from l->at on. */
-static __noinline int http1_scan(const struct window *w, struct lines *l, __u32 n)
+static __noinline int http1_scan(const struct window *w, struct lines *l, __u32 bytes)
 {
-	__u32 i, zero;
+	/* words, not halves of them: version 2 of the instruction set has no other arithmetic */
+	__u64 i, zero, n = bytes;
 
 	if (!w || !l)
 		return 0;
 	zero = l->zero;
 	i = l->at;
-	for (int k = 0; k < WINDOW / 8 + 24; k++) {
-		__u64 m;
-		__u32 j;
+	for (int k = 0; k < WINDOW / 16 + HTTP1_WINDOW_LINES; k++) {
+		__u64 first, second, m, j;
 
 		i = blur_index(i, zero);
 		if (i >= n)
 			break;
-		m = bytes_equal(WORD(w, i), '\n');
-		if (!m) {
-			i += 8;
+		first = WORD(w, i) ^ ONES * '\n';
+		second = WORD2(w, i) ^ ONES * '\n';
+		/* none of the bytes is LF, unless some are beyond ASCII */
+		if (!(((first - ONES) | (second - ONES)) & HIGHS)) {
+			i += 16;
 			continue;
+		}
+		m = (first - ONES) & ~first & HIGHS;
+		if (!m) {
+			m = (second - ONES) & ~second & HIGHS;
+			i += 8;
+			if (!m) {
+				i += 8;
+				continue;
+			}
 		}
 		j = blur_index(i + first_byte(m), zero);
 		if (j >= n)
@@ -102,7 +116,7 @@ static __noinline int http1_scan(const struct window *w, struct lines *l, __u32 
 		l->count++;
 		if (l->rest) {
 			l->rest = 0;
-		} else if (j == l->at || (j == l->at + 1 && BYTE(w, l->at) == '\r')) {
+		} else if (j - l->at < 2 && (j == l->at || BYTE(w, l->at) == '\r')) {
 			l->at = j + 1;
 			l->done = 1;
 			break;
@@ -208,10 +222,9 @@ static __noinline int http1_collapse(struct window *w, const struct lines *l, __
  * where it has none.
  */
 static __always_inline __u32 http1_target(const struct window *w, const struct lines *l,
-					  __u32 from, __u32 i, __u32 n, __u64 *hash)
+					  __u32 from, __u64 i, __u64 n, __u64 *hash)
 {
-	__u64 h = mix(config.seed, WORD(w, from));
-	__u32 zero = l->zero;
+	__u64 h = mix(config.seed, WORD(w, from)), zero = l->zero;
 
 	for (int k = 0; k < WINDOW / 8; k++) {
 		__u64 x, m;
@@ -220,11 +233,10 @@ static __always_inline __u32 http1_target(const struct window *w, const struct l
 		if (i >= n)
 			break;
 		x = WORD(w, i);
-		m = bytes_equal(x, ' ') | bytes_equal(x, '?') | bytes_equal(x, '\r') |
-		    bytes_equal(x, '\n');
+		/* below '!' are blank, CR and LF; only the lowest match is exact, and it is the one that counts */
+		m = ((x - ONES * '!') & ~x & HIGHS) | bytes_equal(x, '?');
 		if (m) {
-			/* only the lowest match of each is exact, and the lowest of all is what counts */
-			__u32 j = first_byte(m);
+			__u64 j = first_byte(m);
 
 			if (j)
 				h = mix(h, x & ((1ULL << (j * 8)) - 1));
@@ -276,15 +288,10 @@ static __always_inline void http1_keep_head(struct talk *t, const struct window 
 {
 	__u32 len = end - at;
 
+	/* all of it: an event takes what belongs to the head */
 	t->head_len = len < EVENT_HEAD_BYTES ? len : EVENT_HEAD_BYTES;
-	for (__u32 i = 0; i < EVENT_HEAD_BYTES; i += 8) {
-		__u32 left = *(volatile __u32 *)&t->head_len;
-		__u64 word = 0;
-
-		if (i < left)
-			word = text_word(&BYTE(w, at + i), left - i);
-		word_put(t->head + i, word);
-	}
+	for (__u32 i = 0; i < EVENT_HEAD_BYTES; i += 8)
+		word_put(t->head + i, WORD(w, at + i));
 }
 
 static __always_inline int http1_request_line(struct talk *t, struct cursor *cu,
