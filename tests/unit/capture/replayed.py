@@ -41,6 +41,8 @@ class Seen:
     bytes_out: int = 0
     """TCP payload, each byte once."""
     bytes_in: int = 0
+    sent_again: int = 0
+    """Segments in both directions, SYNs too; overtaken ones look the same to who watches."""
 
 
 # --- replay -----------------------------------------------------------------------------------
@@ -73,6 +75,7 @@ def seen_by_replay(path: Path) -> Seen:
         elif op.labels.role == "client" and op.labels.protocol == "dns":
             seen.queries[op.labels.operation.lower(), _RCODES.get(op.labels.status, op.labels.status)] += op.count
     for flow in snapshot.flows:
+        numbers["sent_again"] += flow.retransmits
         if flow.labels.role != "client" or flow.labels.transport != "tcp":
             continue
         numbers["opened"] += flow.opened
@@ -100,6 +103,8 @@ _FIELDS = (
     "tcp.flags",
     "tcp.seq",
     "tcp.len",
+    "tcp.analysis.retransmission",
+    "tcp.analysis.out_of_order",
     "udp.stream",
     "http.request.method",
     "http.request.uri",
@@ -234,6 +239,8 @@ def _connections(seen: list[Packet]) -> dict[str, int]:
             low, high = ends.get((stream, source), (start, start))
             ends[stream, source] = [min(low, start), max(high, start + length)]
     found = Counter(state.values())
+    analysis = ("tcp.analysis.retransmission", "tcp.analysis.out_of_order")
+    found["sent_again"] = sum(any(name in packet for name in analysis) for packet in seen)
     for (stream, source), (low, high) in ends.items():
         found["bytes_out" if clients[stream] == source else "bytes_in"] += high - low
     return dict(found)

@@ -55,6 +55,14 @@ def test_bytes(both: tuple[str, Seen, Seen]) -> None:
     assert (ours.bytes_out, ours.bytes_in) == (theirs.bytes_out, theirs.bytes_in)
 
 
+def test_sent_again(both: tuple[str, Seen, Seen]) -> None:
+    name, ours, theirs = both
+    if name == "link_copies.pcap":
+        assert (ours.sent_again, theirs.sent_again > 0) == (0, True), "the replay tells copies from retransmissions"
+    else:
+        assert ours.sent_again == theirs.sent_again
+
+
 def test_gap() -> None:
     """What the probe cannot put together it counts as lost, and it goes on behind it."""
     ours, theirs = seen_by_replay(CAPTURES / "wire_reorder.pcap"), seen_by_tshark(CAPTURES / "wire_reorder.pcap")
