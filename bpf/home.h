@@ -127,9 +127,10 @@ static void (*const bpf_ringbuf_discard)(void *data, __u64 flags) = (void *)133;
 /* A call by a number that the instruction holds becomes a direct jump; any other an indirect one, dear where the
  * processor is kept from guessing its target. In assembler, lest the compiler make one call of several. */
 #define tail_call(skb, map, number)                                                                \
-	asm volatile("r1 = %[ctx]\n\tr2 = %[programs]\n\tr3 = %[index]\n\tcall 12" ::[ctx] "r"(skb), \
-		     [programs] "r"(map), [index] "i"(number)                                      \
-		     : "r0", "r1", "r2", "r3", "r4", "r5", "memory")
+	asm volatile(                                                                              \
+		"r1 = %[ctx]\n\tr2 = %[programs]\n\tr3 = %[index]\n\tcall 12" ::[ctx] "r"(skb),    \
+		[programs] "r"(map), [index] "i"(number)                                           \
+		: "r0", "r1", "r2", "r3", "r4", "r5", "memory")
 
 /* XADD without a result, the only atomic add before 5.12. */
 #define atomic_add(ptr, value) ((void)__sync_fetch_and_add(ptr, value))

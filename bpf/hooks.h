@@ -153,7 +153,6 @@ static __always_inline int udp_dissected(const struct conn *c)
 	return c->protocol == PROTOCOL_DNS || c->protocol == PROTOCOL_NTP;
 }
 
-
 static __always_inline int udp_begin(void *skb, sock_t *sk, struct packet *p, struct conn *c,
 				     struct conn **shared, int direction)
 {
@@ -237,8 +236,7 @@ static __always_inline int hook_packet(struct __sk_buff *skb, int direction)
 }
 
 /* Reads a counted TCP packet. Returns which program is to go on with it. */
-static __always_inline int hook_read(struct __sk_buff *skb, int direction, int protocol,
-				     int asking)
+static __always_inline int hook_read(struct __sk_buff *skb, int direction, int protocol, int asking)
 {
 	struct packet p = { .direction = direction, .transport = IPPROTO_TCP };
 	struct udp_work *u;
@@ -263,6 +261,24 @@ static __always_inline int hook_read(struct __sk_buff *skb, int direction, int p
 		w = &u->window;
 	}
 	return tcp_read(skb, c, sk, w, &p, direction, protocol, asking);
+}
+
+/* A packet held more messages than programs may follow each other: its rest is not read. */
+static __always_inline void hook_unread(struct __sk_buff *skb, int direction)
+{
+	struct packet p = {};
+	sock_t *sk = skb->sk;
+	struct talk *t;
+
+	if (!sk)
+		return;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return;
+	t = bpf_sk_storage_get(&talks, sk, 0, 0);
+	packet_recall(&p, skb);
+	if (t)
+		stream_astray(&t->cursor[direction], p.seq + p.len);
 }
 
 static __always_inline void hook_work(void *skb, sock_t *sk, struct packet *p, struct udp_work *u,

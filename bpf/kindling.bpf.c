@@ -47,8 +47,10 @@ int kd_egress(struct __sk_buff *skb)
 	{                                                                                          \
 		int reader = hook_read(skb, direction, (index) / 2, (index) % 2);                  \
                                                                                                    \
-		if (reader)                                                                        \
+		if (reader) {                                                                      \
 			bpf_tail_call(skb, &map, reader);                                          \
+			hook_unread(skb, direction);                                               \
+		}                                                                                  \
 		return PASS;                                                                       \
 	}
 

@@ -96,7 +96,8 @@ static __noinline __u32 op_create(const struct conn *c, __u64 parent, __u64 op, 
 	return published;
 }
 
-static __always_inline void op_add(struct op_slot *o, const struct outcome *r, __u64 total, int slow)
+static __always_inline void op_add(struct op_slot *o, const struct outcome *r, __u64 total,
+				   int slow)
 {
 	__u32 b = blur(hist_bucket(total), o->pad);
 

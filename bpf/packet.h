@@ -25,7 +25,7 @@ struct packet {
 	__u16 dest;
 	__u8 version; /* of IP */
 	__u8 transport;
-	__u8 flags; /* enum tcp_flag */
+	__u8 flags;     /* enum tcp_flag */
 	__u8 direction; /* enum direction */
 };
 

@@ -7,11 +7,11 @@
 
 /* Set by user space before the programs are loaded, constant afterwards. */
 struct config {
-	__u64 seed;                    /* of all ids: they differ from boot to boot */
+	__u64 seed;                   /* of all ids: they differ from boot to boot */
 	__u64 slow_ns[PROTOCOL_ROOM]; /* from this duration on a request is slow */
-	__u32 op_budget;               /* operation slots of one owner */
-	__u32 event_limit;             /* events a second; the rest is counted as held back */
-	__u16 ephemeral_low;           /* first local port that means "client" where nothing else tells */
+	__u32 op_budget;              /* operation slots of one owner */
+	__u32 event_limit;            /* events a second; the rest is counted as held back */
+	__u16 ephemeral_low; /* first local port that means "client" where nothing else tells */
 	__u16 dns_port;
 	__u16 ntp_port;
 	__u16 pad;
@@ -23,7 +23,7 @@ extern const volatile struct config config;
 /* Written while the probe runs. */
 struct control {
 	__u32 adopted; /* user space: all older sockets are in the map "adopted" now */
-	__u32 early;   /* probe: payload came to a listening socket, so new connections must look for theirs */
+	__u32 early; /* probe: payload came to a listening socket, so new connections must look for theirs */
 	__u64 events_second; /* probe: which second the next number counts */
 	__u64 events_count;
 };
@@ -55,7 +55,7 @@ struct half {
 
 /* Programs that the packet programs hand a packet to: a protocol each, so that each stays small enough for
  * the verifiers of old kernels, whatever else is followed. */
-#define READER(protocol, asking) ((protocol) * 2 + !!(asking))
+#define READER(protocol, asking) ((protocol)*2 + !!(asking))
 enum reader {
 	READER_NONE = 0,
 	READER_UDP = 1,
@@ -98,7 +98,7 @@ struct conn {
 	__u8 alpn;
 	__u8 recent_next;
 	__u8 candidate; /* protocol whose dissector reads the stream now; settled once it has proved right */
-	__u8 early;     /* the first request came before the socket was made, and waits in a stash */
+	__u8 early; /* the first request came before the socket was made, and waits in a stash */
 	__u32 zero; /* always 0, which verifiers cannot know: see blur() */
 };
 
@@ -119,14 +119,14 @@ struct udp_work {
 /* What a scan of a head's lines has found. It lives in map memory so that verifiers know none of its values:
  * on the stack each combination of them would be a state of its own to walk through. */
 struct lines {
-	__u32 at;        /* start of the line that was not complete, or the byte after the head */
+	__u32 at; /* start of the line that was not complete, or the byte after the head */
 	__u32 count;
 	/* where the lines that matter begin, 0: none of them among these lines */
 	__u16 length_at;
 	__u16 coding_at;
 	__u16 host_at;
 	__u8 done;
-	__u8 rest; /* "at" is within a line: it matches nothing and ends no head */
+	__u8 rest;  /* "at" is within a line: it matches nothing and ends no head */
 	__u32 zero; /* always 0, which verifiers cannot know: see blur() */
 };
 
@@ -139,7 +139,7 @@ struct cursor {
 	__u32 stash;  /* that many bytes from pos on are kept in the map of stashes */
 	__u8 phase;   /* of the protocol's own enumeration, 0 = at the start of a message */
 	__u8 flags;   /* of the protocol */
-	__u8 astray;  /* bytes were missed: the next packet that starts a message ends that; or STREAM_JOINED */
+	__u8 astray; /* bytes were missed: the next packet that starts a message ends that; or STREAM_JOINED */
 	__u8 pad;
 	struct lines lines;
 };
@@ -150,7 +150,7 @@ struct cursor {
 /* A request that waits for its answer. */
 struct request {
 	__u64 op;
-	__u64 first_ns; /* first byte */
+	__u64 first_ns;     /* first byte */
 	__u64 bytes : 32;   /* at most 4 GiB - 1 */
 	__u64 send_us : 30; /* first to last byte, SEND_OPEN: the last one is not seen yet */
 	__u64 method : 2;
@@ -159,7 +159,8 @@ struct request {
 /* The conversation over a socket whose protocol is followed. asked*: written by the program of the request's
  * direction; answered*, response_*: by the other one. */
 struct talk {
-	struct window window; /* of the egress program: egress runs under the socket's lock, so it cannot nest here */
+	struct window
+		window; /* of the egress program: egress runs under the socket's lock, so it cannot nest here */
 	struct cursor cursor[2]; /* by enum direction */
 	__u32 asked;
 	__u32 answered;
@@ -177,7 +178,7 @@ struct talk {
 	__u8 response_open; /* between first byte and end */
 	__u8 pad0;
 	__u32 pad1;
-	__u64 host; /* id of the name in this head */
+	__u64 host;                  /* id of the name in this head */
 	__u8 head[EVENT_HEAD_BYTES]; /* of the newest request */
 	__u32 head_len;
 	__u32 zero; /* as in conn */

@@ -98,9 +98,9 @@ static __always_inline void stream_astray(struct cursor *cu, __u32 end)
 }
 
 /* protocol is a constant: each reader is compiled for its own. */
-static __always_inline int stream_step(void *skb, struct conn *c, struct talk *t,
-				       struct cursor *cu, struct window *w, struct view *v,
-				       const struct packet *p, int asking, int protocol)
+static __always_inline int stream_step(void *skb, struct conn *c, struct talk *t, struct cursor *cu,
+				       struct window *w, struct view *v, const struct packet *p,
+				       int asking, int protocol)
 {
 	if (protocol == PROTOCOL_HTTP1)
 		return http1_step(c, t, cu, w, v, asking);
@@ -159,8 +159,7 @@ static __always_inline int stream_ready(struct cursor *cu, struct half *h, const
 		h->missed = 0;
 		return 1;
 	}
-	if (protocol == PROTOCOL_HTTP1 &&
-	    (cu->phase == HTTP1_LINES || cu->phase == HTTP1_LONG)) {
+	if (protocol == PROTOCOL_HTTP1 && (cu->phase == HTTP1_LINES || cu->phase == HTTP1_LONG)) {
 		cu->pos = p->seq;
 		cu->stash = 0;
 		cu->phase = HTTP1_LONG;
@@ -179,8 +178,7 @@ static __always_inline void stream_settle(struct cursor *cu, struct half *h, int
 {
 	if (cu->pos + cu->stash == h->next)
 		return;
-	if (protocol == PROTOCOL_HTTP1 &&
-	    (cu->phase == HTTP1_LINES || cu->phase == HTTP1_LONG)) {
+	if (protocol == PROTOCOL_HTTP1 && (cu->phase == HTTP1_LINES || cu->phase == HTTP1_LONG)) {
 		cu->pos = h->next;
 		cu->stash = 0;
 		cu->phase = HTTP1_LONG;
@@ -207,9 +205,9 @@ static __always_inline void stream_stop(struct conn *c, struct cursor *cu, int s
  * Reads the new part of a packet. w is the program's own window; a stash, where there is one, comes first.
  * Returns whether the packet has more to read.
  */
-static __always_inline int stream_read(void *skb, struct conn *c, struct talk *t,
-				       struct window *w, const struct packet *p, int direction,
-				       int protocol, int asking)
+static __always_inline int stream_read(void *skb, struct conn *c, struct talk *t, struct window *w,
+				       const struct packet *p, int direction, int protocol,
+				       int asking)
 {
 	int again = 1;
 	struct view v = {};

@@ -11,7 +11,12 @@
 /* Packets a server may send first before its connection must show, name or no name. */
 #define TCP_UNSETTLED 8
 
-enum tcp_state { TCP_STATE_SYN_SENT = 2, TCP_STATE_SYN_RECV = 3, TCP_STATE_CLOSE = 7, TCP_STATE_LISTEN = 10 };
+enum tcp_state {
+	TCP_STATE_SYN_SENT = 2,
+	TCP_STATE_SYN_RECV = 3,
+	TCP_STATE_CLOSE = 7,
+	TCP_STATE_LISTEN = 10
+};
 
 /* The bytes that are new in a packet, by its sequence numbers; a hole counts when it is jumped over, not when
  * it is filled. 0: all known before. */
@@ -137,7 +142,8 @@ static __always_inline int tcp_payload(void *skb, struct conn *c, sock_t *sk,
 		else
 			h->packets += p->segments;
 		/* it may be the one that others wait for */
-		return h->missed && c->candidate ? READER(c->candidate, tcp_asking(c, direction)) : 0;
+		return h->missed && c->candidate ? READER(c->candidate, tcp_asking(c, direction))
+						 : 0;
 	}
 	h->bytes += fresh;
 	h->packets += p->segments;

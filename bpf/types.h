@@ -34,9 +34,9 @@ enum protocol {
 
 /* Why a connection did not come to be, or ended. */
 enum failure {
-	FAILURE_REFUSED = 0,     /* RST answered the SYN */
-	FAILURE_RESET = 1,       /* RST while the handshake was under way on the server's side */
-	FAILURE_TIMEOUT = 2,     /* nobody answered, for the kernel's or the application's patience */
+	FAILURE_REFUSED = 0, /* RST answered the SYN */
+	FAILURE_RESET = 1,   /* RST while the handshake was under way on the server's side */
+	FAILURE_TIMEOUT = 2, /* nobody answered, for the kernel's or the application's patience */
 	FAILURE_UNREACHABLE = 3, /* ICMP said so, or no neighbour answered */
 	FAILURE_LOCAL = 4,       /* connect() failed in this kernel before a packet left */
 	FAILURE_ABORTED = 5,     /* the application gave up at once */
@@ -45,22 +45,22 @@ enum failure {
 
 /* Each way in which something was not counted or not shown. The sentence is what users read. */
 enum lost {
-	LOST_FLOW_FULL = 0,       /* no free flow slot: counted under the flow "other" */
-	LOST_OP_FULL = 1,         /* no free operation slot: counted under the operation "other" */
-	LOST_OP_BUDGET = 2,       /* workload has too many operations: counted under "other" */
-	LOST_NAME_FULL = 3,       /* no free name slot: the name is missing, the counts are not */
-	LOST_OWNER_FULL = 4,      /* no free owner slot: the owner is shown as unknown */
-	LOST_STORAGE = 5,         /* no memory for a socket's state: the connection is not counted */
-	LOST_HEADER = 6,          /* a packet's headers could not be read */
-	LOST_PAYLOAD = 7,         /* a packet's payload could not be read */
-	LOST_GAP = 8,             /* bytes of a message were missed; its requests may be missing */
-	LOST_STASH_FULL = 9,      /* no room to keep the first part of a split head */
-	LOST_PIPELINE = 10,       /* too many requests in flight: counted, latency unknown */
-	LOST_PENDING_FULL = 11,   /* too many queries in flight: counted, answer not matched */
-	LOST_EVENT_RING = 12,     /* the ring was full: a slow or failed request was not sent */
-	LOST_EVENT_LIMIT = 13,    /* the rate limit held a slow or failed request back */
-	LOST_HELLO_FULL = 14,     /* no room to put a split ClientHello together */
-	LOST_HEAD_TOO_LONG = 15,  /* a message head was longer than the probe follows */
+	LOST_FLOW_FULL = 0,      /* no free flow slot: counted under the flow "other" */
+	LOST_OP_FULL = 1,        /* no free operation slot: counted under the operation "other" */
+	LOST_OP_BUDGET = 2,      /* workload has too many operations: counted under "other" */
+	LOST_NAME_FULL = 3,      /* no free name slot: the name is missing, the counts are not */
+	LOST_OWNER_FULL = 4,     /* no free owner slot: the owner is shown as unknown */
+	LOST_STORAGE = 5,        /* no memory for a socket's state: the connection is not counted */
+	LOST_HEADER = 6,         /* a packet's headers could not be read */
+	LOST_PAYLOAD = 7,        /* a packet's payload could not be read */
+	LOST_GAP = 8,            /* bytes of a message were missed; its requests may be missing */
+	LOST_STASH_FULL = 9,     /* no room to keep the first part of a split head */
+	LOST_PIPELINE = 10,      /* too many requests in flight: counted, latency unknown */
+	LOST_PENDING_FULL = 11,  /* too many queries in flight: counted, answer not matched */
+	LOST_EVENT_RING = 12,    /* the ring was full: a slow or failed request was not sent */
+	LOST_EVENT_LIMIT = 13,   /* the rate limit held a slow or failed request back */
+	LOST_HELLO_FULL = 14,    /* no room to put a split ClientHello together */
+	LOST_HEAD_TOO_LONG = 15, /* a message head was longer than the probe follows */
 	LOST_COUNT = 16,
 };
 
@@ -113,7 +113,7 @@ struct flow_slot {
 	__u64 closed; /* of the opened ones */
 	__u64 closed_reset;
 	__u64 failed[FAILURE_COUNT];
-	__u64 connect_ns;   /* sum over connected_count */
+	__u64 connect_ns; /* sum over connected_count */
 	__u64 connect_count;
 	__u64 duration_ns; /* sum over closed */
 	__u64 bytes_out;
@@ -161,7 +161,7 @@ struct op_slot {
 	__u64 receive_ns;  /* first to last byte of the response */
 	__u64 request_bytes;
 	__u64 response_bytes;
-	__u64 pad2[6]; /* slots of 1024 bytes begin at a cache line */
+	__u64 pad2[6];            /* slots of 1024 bytes begin at a cache line */
 	__u64 hist[HIST_BUCKETS]; /* of the whole duration; their sum is the count of requests */
 };
 

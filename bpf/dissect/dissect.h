@@ -11,7 +11,7 @@
 #include "../name.h"
 
 enum step {
-	STEP_ON = 0,    /* went on by at least one unit; cursor.skip may say what to pass over next */
+	STEP_ON = 0, /* went on by at least one unit; cursor.skip may say what to pass over next */
 	STEP_MORE = 1,  /* the unit at "at" is not complete */
 	STEP_ALIEN = 2, /* this is not the protocol */
 	STEP_QUIET = 3, /* nothing more is to be learnt from this direction */
@@ -22,8 +22,8 @@ struct view {
 	__u64 first_ns; /* when the first byte of the window came, 0: with this packet */
 	__u32 base;     /* sequence number of window byte 0 */
 	__u32 at;
-	__u32 n;        /* bytes in the window */
-	__u32 full;     /* the window cannot hold more from "at" on */
+	__u32 n;    /* bytes in the window */
+	__u32 full; /* the window cannot hold more from "at" on */
 };
 
 #define BYTE(w, i) ((w)->at[(i) & (WINDOW - 1)])

@@ -19,7 +19,7 @@
 #endif
 
 struct dns_message {
-	__u32 at;   /* index of the message in the window */
+	__u32 at; /* index of the message in the window */
 	__u32 name_len;
 	__u32 records;
 	__u16 id;
@@ -187,9 +187,8 @@ static __noinline int dns_message(void *skb, struct conn *c, struct window *w,
 }
 
 /* Over TCP each message has its length in front (RFC 1035, 4.2.2). */
-static __always_inline int dns_step(void *skb, struct conn *c, struct cursor *cu,
-				    struct window *w, struct view *v, __u32 packet_seq,
-				    __u32 packet_at, int asking)
+static __always_inline int dns_step(void *skb, struct conn *c, struct cursor *cu, struct window *w,
+				    struct view *v, __u32 packet_seq, __u32 packet_at, int asking)
 {
 	struct dns_place in = { .now = v->now, .at = v->at + 2, .asking = asking };
 	__u32 left = v->n - v->at, len, from;

@@ -61,9 +61,17 @@ static __always_inline void exchange_answer(struct talk *t, __u32 status, int mi
 	t->response_open = 1;
 }
 
+/* Bytes of the newest request that came before it was answered. */
+static __always_inline __u64 exchange_so_far(const struct conn *c, const struct talk *t)
+{
+	if (c->role == ROLE_CLIENT)
+		return c->half[EGRESS].next - t->cursor[EGRESS].start;
+	return c->half[INGRESS].next - t->cursor[INGRESS].start;
+}
+
 /* Takes the oldest request out and tells how it went; bytes and now are of the response's end. */
-static __always_inline void exchange_outcome(struct talk *t, struct outcome *o, __u64 bytes,
-					     __u64 now)
+static __always_inline void exchange_outcome(const struct conn *c, struct talk *t,
+					     struct outcome *o, __u64 bytes, __u64 now)
 {
 	struct request *r = exchange_slot(t, t->answered);
 	__u64 first = r->first_ns, answer = t->response_first_ns, last;
@@ -82,6 +90,8 @@ static __always_inline void exchange_outcome(struct talk *t, struct outcome *o, 
 	o->wait_ns = blur(answer - last, t->zero);
 	o->receive_ns = blur(now > answer ? now - answer : 0, t->zero);
 	o->request_bytes = r->bytes;
+	if (r->send_us == SEND_OPEN)
+		o->request_bytes = exchange_so_far(c, t);
 	o->response_bytes = blur(bytes, t->zero);
 	o->failed = blur(o->failed, t->zero);
 	o->status = blur(o->status, t->zero);
@@ -99,7 +109,7 @@ static __noinline int exchange_answered(struct conn *c, struct talk *t, __u64 by
 	o.status = t->response_status;
 	o.failed = o.status >= 400;
 	if (t->asked != t->answered) {
-		exchange_outcome(t, &o, bytes, v->now);
+		exchange_outcome(c, t, &o, bytes, v->now);
 	} else if (t->asked_over != t->answered_over) {
 		t->answered_over++;
 		o.op = OP_OTHER;
@@ -129,7 +139,7 @@ static __noinline int exchange_close_one(struct conn *c, struct talk *t, __u64 n
 		bytes = c->half[response].next - t->cursor[response].start;
 	}
 	o.failed = o.status == STATUS_NONE || o.status >= 400;
-	exchange_outcome(t, &o, bytes, now);
+	exchange_outcome(c, t, &o, bytes, now);
 	t->response_open = 0;
 	op_record(c, t, &o, now);
 	return 1;

@@ -173,8 +173,7 @@ static __always_inline __u32 is_digit(__u32 c)
  * A segment varies if it has three digits or more, nothing but digits, or more than 32 characters; versions
  * like v1.25 stay. The bytes behind the old end stay as they are.
  */
-static __noinline int http1_collapse(struct window *w, const struct lines *l, __u32 from,
-				     __u32 end)
+static __noinline int http1_collapse(struct window *w, const struct lines *l, __u32 from, __u32 end)
 {
 	__u32 out = from, start = from, len, digits, dots, version, zero;
 
@@ -221,8 +220,8 @@ static __noinline int http1_collapse(struct window *w, const struct lines *l, __
  * The target's end (' ', '?', CR or LF) from index i on, and the hash of all bytes from "from" to there; the end is n
  * where it has none.
  */
-static __always_inline __u32 http1_target(const struct window *w, const struct lines *l,
-					  __u32 from, __u64 i, __u64 n, __u64 *hash)
+static __always_inline __u32 http1_target(const struct window *w, const struct lines *l, __u32 from,
+					  __u64 i, __u64 n, __u64 *hash)
 {
 	__u64 h = mix(config.seed, WORD(w, from)), zero = l->zero;
 
@@ -294,8 +293,8 @@ static __always_inline void http1_keep_head(struct talk *t, const struct window 
 		word_put(t->head + i, WORD(w, at + i));
 }
 
-static __always_inline int http1_request_line(struct talk *t, struct cursor *cu,
-					      struct window *w, struct view *v)
+static __always_inline int http1_request_line(struct talk *t, struct cursor *cu, struct window *w,
+					      struct view *v)
 {
 	__u32 at = v->at, left = v->n - at, target, end, method = METHOD_OTHER;
 	__u32 four = (__u32)WORD(w, at);
@@ -334,8 +333,8 @@ static __always_inline int http1_request_line(struct talk *t, struct cursor *cu,
 	return STEP_ON;
 }
 
-static __always_inline int http1_status_line(struct talk *t, struct cursor *cu,
-					     struct window *w, struct view *v)
+static __always_inline int http1_status_line(struct talk *t, struct cursor *cu, struct window *w,
+					     struct view *v)
 {
 	__u32 at = v->at, left = v->n - at;
 	__u64 word = WORD(w, at);
@@ -504,8 +503,8 @@ static __always_inline int http1_chunk(struct cursor *cu, struct window *w, stru
 }
 
 /* The end of a message whose last byte is before sequence number end. */
-static __always_inline void http1_end(struct conn *c, struct talk *t, struct cursor *cu,
-				      __u32 end, struct view *v, int asking)
+static __always_inline void http1_end(struct conn *c, struct talk *t, struct cursor *cu, __u32 end,
+				      struct view *v, int asking)
 {
 	__u32 bytes = end - cu->start;
 

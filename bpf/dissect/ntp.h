@@ -8,7 +8,7 @@
 #define NTP_BYTES 48
 #define NTP_CLIENT 3
 #define NTP_SERVER 4
-#define NTP_ORIGIN 24   /* in an answer: the question's transmit timestamp */
+#define NTP_ORIGIN 24 /* in an answer: the question's transmit timestamp */
 #define NTP_TRANSMIT 40
 
 static __always_inline int ntp_message(void *skb, struct conn *c, struct window *w, __u32 n,
