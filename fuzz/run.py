@@ -21,10 +21,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 FLAGS = [
-    "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing", "-fno-omit-frame-pointer",
-    "-DKINDLING_NATIVE", "-DNATIVE_SHRINK=64", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize=alignment",
-    "-fno-sanitize-recover=undefined",
-]  # fmt: skip
+    *("-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing", "-fno-omit-frame-pointer"),
+    *("-DKINDLING_NATIVE", "-DNATIVE_SHRINK=64", "-fno-sanitize-recover=undefined"),
+]
+ENGINE = ("-fsanitize=fuzzer-no-link,address,undefined", "-fno-sanitize=alignment")
+HARNESS = ("-fsanitize=fuzzer,address,undefined", "-fno-sanitize=alignment")
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,20 @@ def compiler() -> str:
     sys.exit("fuzz: clang is missing (Debian: apt-get install clang libclang-rt-14-dev)")
 
 
-def build(harness: Harness, into: Path) -> Path:
+def build_engine(into: Path) -> list[Path]:
+    """Compile what all harnesses share."""
+    objects = []
+    for source in [*sorted((ROOT / "native").glob("*.c")), HERE / "check.c"]:
+        objects.append(into / f"{source.stem}.o")
+        command = [compiler(), *FLAGS, *ENGINE, "-c", str(source), "-o", str(objects[-1])]
+        subprocess.run(command, check=True)
+    return objects
+
+
+def build(harness: Harness, objects: list[Path], into: Path) -> Path:
     target = into / harness.name
-    sources = [*sorted((ROOT / "native").glob("*.c")), HERE / harness.source, HERE / "check.c"]
-    command = [compiler(), *FLAGS, *harness.defines, *map(str, sources), "-o", str(target)]
-    subprocess.run(command, check=True)
+    command = [compiler(), *FLAGS, *HARNESS, *harness.defines, str(HERE / harness.source), *map(str, objects)]
+    subprocess.run([*command, "-o", str(target)], check=True)
     return target
 
 
@@ -95,7 +105,8 @@ def main() -> None:
     chosen = [h for h in HARNESSES if not options.names or h.name in options.names]
     seconds = options.seconds or max(1, options.total // len(chosen))
     with tempfile.TemporaryDirectory() as into:
-        good = [fuzz(h, build(h, Path(into)), seconds, keep=bool(options.seconds)) for h in chosen]
+        objects = build_engine(Path(into))
+        good = [fuzz(h, build(h, objects, Path(into)), seconds, keep=bool(options.seconds)) for h in chosen]
     sys.exit(0 if all(good) else 1)
 
 
