@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-
 import pytest
 
 from unit.capture.replayed import CAPTURES, TSHARK, Seen, captures, replay, seen_by_replay, seen_by_tshark
 
-if not TSHARK:
-    warnings.warn("tshark is missing: captures are compared with the golden files only", stacklevel=1)
-pytestmark = pytest.mark.skipif(not TSHARK, reason="tshark is missing (Debian: apt-get install tshark)")
+# -ra in pyproject.toml shows the reason of every skip.
+pytestmark = pytest.mark.skipif(
+    not TSHARK, reason="tshark is missing: captures are compared with the golden files only"
+)
 
 # What the two mean by a request differs there.
 OTHER_REQUESTS = {
