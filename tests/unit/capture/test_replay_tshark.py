@@ -7,9 +7,7 @@ import pytest
 from unit.capture.replayed import CAPTURES, TSHARK, Seen, captures, replay, seen_by_replay, seen_by_tshark
 
 # -ra in pyproject.toml shows the reason of every skip.
-pytestmark = pytest.mark.skipif(
-    not TSHARK, reason="tshark is missing: captures are compared with the golden files only"
-)
+pytestmark = pytest.mark.skipif(not TSHARK, reason="tshark is missing: compared with golden files only")
 
 # What the two mean by a request differs there.
 OTHER_REQUESTS = {
