@@ -152,14 +152,15 @@ class Link:
         listener.settimeout(_PATIENCE)
         return listener
 
-    def connect(self, port: int, family: str = "v4", *, source_port: int = 0) -> socket.socket:
+    def connect(self, port: int, family: str = "v4") -> socket.socket:
         six = family != "v4"
         client = self.client.socket(socket.AF_INET6 if six else socket.AF_INET)
         address = self.ends(family)[1]
-        if source_port:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            client.bind(("", source_port))
-        client.connect((f"::ffff:{address}" if family == "mapped" else address, port))
+        try:
+            client.connect((f"::ffff:{address}" if family == "mapped" else address, port))
+        except OSError:
+            client.close()
+            raise
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return client
 
