@@ -21,6 +21,7 @@ die() {
 
 if [ "${1:-}" = --inside ]; then # within the namespace: --inside ROOT TARGETS
 	root=$2
+	mount --bind "$root" "$root" # a root is a mount point: some tests unshare mounts
 	mount -t proc proc "$root/proc"
 	mount --rbind /sys "$root/sys"
 	mount --rbind /dev "$root/dev"

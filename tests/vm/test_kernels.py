@@ -21,7 +21,7 @@ UNDECIDED, HTTP, DNS = 0, 2, 3
 NXDOMAIN, NOERROR = 3 + 1, 0 + 1
 REFUSED = 0
 
-pytestmark = [pytest.mark.vm, pytest.mark.root]
+pytestmark = [pytest.mark.vm, pytest.mark.root, pytest.mark.timeout(900)]
 
 
 def here() -> machine.Result:

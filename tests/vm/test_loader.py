@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SITE = Path(sysconfig.get_paths()["purelib"])
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("kernel", kernels.KERNELS, ids=lambda kernel: kernel.name)
@@ -22,6 +22,8 @@ def test_loader(kernel: kernels.Kernel, tmp_path: Path) -> None:
     for source in (ROOT / "tests/kernel").glob("*.bpf.c"):
         compile_probe(source.name, tmp_path)
         files[f"/guest/objects/{source.name}.o"] = tmp_path / f"{source.name}.o"
+    for built in (ROOT / "src/kindling/_probe").glob("*.bpf.o"):
+        files[f"/guest/objects/{built.stem}.c.o"] = built
     for path in (ROOT / "tests/kernel").glob("*.py"):
         files[f"/repo/tests/kernel/{path.name}"] = path
     packages = {name: SITE / name for name in ("_pytest", "pytest", "pluggy", "iniconfig", "packaging", "pygments")}
