@@ -26,7 +26,6 @@ static __always_inline void conn_begin(struct conn *c, __u8 role, __u8 transport
 	c->recent_next = 0;
 	c->candidate = 0;
 	c->early = 0;
-	c->syn_ns = 0;
 }
 
 static __always_inline void conn_established(struct conn *c, __u64 now)
@@ -147,24 +146,17 @@ static __always_inline void conn_failed(struct conn *c, __u64 now, __u32 reason)
 #define SECOND 1000000000ULL
 
 /*
- * Why a handshake ended in nothing. The socket's error is no field of a stable context, so it is told from
- * what went before: a RST; the application's close(); the timer, which waits one second and doubles
- * (tcp_timeout_init and retransmits_timed_out in net/ipv4/tcp_timer.c); else an ICMP error.
+ * Why a handshake ended in nothing. The socket's error is no field of a stable context, so it is told from what went
+ * before: a RST; the application's close(); as many SYNs as the kernel sends (tcp_write_timeout() in
+ * net/ipv4/tcp_timer.c); else an ICMP error, or no neighbour.
  */
-static __always_inline __u32 conn_failure_reason(const struct conn *c, __u64 now)
+static __always_inline __u32 conn_failure_reason(const struct conn *c, __u64 now, __u32 retries)
 {
-	__u64 waited = now - c->syn_ns;
-	__u32 sent = c->sync;
-
 	if (c->half[INGRESS].flags & HALF_RESET)
 		return FAILURE_REFUSED;
 	if (c->flags & CONN_USER_CLOSED)
 		return now - c->opened_ns >= 9 * SECOND / 10 ? FAILURE_TIMEOUT : FAILURE_ABORTED;
-	if (sent > 7)
-		sent = 7;
-	if (sent && waited >= (SECOND << (sent - 1)) * 9 / 10)
-		return FAILURE_TIMEOUT;
-	return FAILURE_UNREACHABLE;
+	return c->sync > retries ? FAILURE_TIMEOUT : FAILURE_UNREACHABLE;
 }
 
 #endif

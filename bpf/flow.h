@@ -59,13 +59,17 @@ static __noinline __u32 flow_create(const struct conn *c, __u64 id)
 	return slot_publish(&flow_ids, &flow_free, &f->head, id, slot);
 }
 
-/* The flow by the connection's present name and protocol; remembered in the connection. */
-static __always_inline struct flow_slot *flow_resolve(struct conn *c)
+/* Finds the slot of the flow by the connection's present name and protocol, and remembers it in the connection. */
+static __noinline __u32 flow_find(struct conn *c)
 {
-	__u64 id = flow_id(c);
-	__u32 slot = slot_find(&flow_ids, id);
 	struct flow_slot *f;
+	__u32 slot;
+	__u64 id;
 
+	if (!c)
+		return 0;
+	id = flow_id(c);
+	slot = slot_find(&flow_ids, id);
 	if (!slot)
 		slot = flow_create(c, id);
 	f = bpf_map_lookup_elem(&flow_slots, &slot);
@@ -73,7 +77,14 @@ static __always_inline struct flow_slot *flow_resolve(struct conn *c)
 		c->flow = slot;
 		c->flow_gen = f->head.gen;
 	}
-	return f;
+	return slot;
+}
+
+static __always_inline struct flow_slot *flow_resolve(struct conn *c)
+{
+	__u32 slot = flow_find(c);
+
+	return bpf_map_lookup_elem(&flow_slots, &slot);
 }
 
 /* The flow of a connection. A slot that was given back meanwhile has another generation. */

@@ -107,6 +107,8 @@ static long (*const bpf_skb_load_bytes)(const void *skb, __u32 offset, void *to,
 					__u32 len) = (void *)26;
 static __u64 (*const bpf_get_socket_cookie)(void *ctx) = (void *)46;
 static long (*const bpf_sock_ops_cb_flags_set)(struct bpf_sock_ops *ctx, int flags) = (void *)59;
+static long (*const bpf_getsockopt)(void *ctx, int level, int option, void *value,
+				    int len) = (void *)57;
 static __u64 (*const bpf_get_current_cgroup_id)(void) = (void *)80;
 static long (*const bpf_map_push_elem)(void *map, const void *value, __u64 flags) = (void *)87;
 static long (*const bpf_map_pop_elem)(void *map, void *value) = (void *)88;

@@ -447,6 +447,16 @@ static __always_inline void ops_established(struct bpf_sock_ops *ops, void *sk, 
 	}
 }
 
+#define SOL_TCP 6
+#define TCP_SYNCNT 7
+
+static __always_inline __u32 ops_syn_retries(struct bpf_sock_ops *ops)
+{
+	int n = 0;
+
+	return bpf_getsockopt(ops, SOL_TCP, TCP_SYNCNT, &n, sizeof(n)) ? config.syn_retries : n;
+}
+
 static __always_inline void ops_closed(struct bpf_sock_ops *ops, void *sk)
 {
 	struct conn *c = conn_of(sk);
@@ -458,7 +468,7 @@ static __always_inline void ops_closed(struct bpf_sock_ops *ops, void *sk)
 		return;
 	now = bpf_ktime_get_ns();
 	if (c->flags & CONN_SYN_SENT && !(c->flags & CONN_OPEN)) {
-		conn_failed(c, now, conn_failure_reason(c, now));
+		conn_failed(c, now, conn_failure_reason(c, now, ops_syn_retries(ops)));
 		return;
 	}
 	if (!(c->flags & CONN_OPEN) || c->flags & CONN_CLOSED)

@@ -10,7 +10,6 @@
 /* One finished request. */
 struct outcome {
 	__u64 op;
-	__u64 first_ns;
 	__u64 send_ns;
 	__u64 wait_ns;
 	__u64 receive_ns;

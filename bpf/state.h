@@ -15,7 +15,7 @@ struct config {
 	__u16 dns_port;
 	__u16 ntp_port;
 	__u16 pad;
-	__u32 pad2;
+	__u32 syn_retries; /* where the socket's own number cannot be asked: before 6.1 */
 };
 
 extern const volatile struct config config;
@@ -94,7 +94,6 @@ struct conn {
 	__u8 transport;
 	__u8 sync; /* TCP: SYNs sent */
 	__u8 tls_version;
-	__u64 syn_ns; /* of the last SYN */
 	__u8 alpn;
 	__u8 recent_next;
 	__u8 candidate; /* protocol whose dissector reads the stream now; settled once it has proved right */

@@ -61,33 +61,38 @@ static __always_inline __u32 stash_append(void *skb, struct stash *s, __u32 off,
 	return to + len;
 }
 
-static __always_inline void window_copy(struct window *to, const struct window *from)
+static __noinline int window_copy(struct window *to, const struct window *from)
 {
+	if (!to || !from)
+		return 0;
 	for (__u32 i = 0; i < WINDOW; i += 8)
 		word_put(to->at + i, word_at(from->at + i));
+	return 0;
 }
 
 /* Keeps the last len bytes of a packet, from offset off on, until the stream goes on. */
-static __always_inline void stash_keep(void *skb, struct cursor *cu, __u64 key, __u32 off,
-				       __u32 len, __u64 first_ns)
+static __noinline int stash_keep(void *skb, struct cursor *cu, __u64 key, __u32 off, __u32 len)
 {
 	__u32 zero = 0;
 	struct stash *s = bpf_map_lookup_elem(&zero_stash, &zero);
 
-	if (!s || bpf_map_update_elem(&stashes, &key, s, BPF_ANY)) {
+	if (!cu || !s || bpf_map_update_elem(&stashes, &key, s, BPF_ANY)) {
 		lose(LOST_STASH_FULL);
-		return;
+		return 0;
 	}
 	s = bpf_map_lookup_elem(&stashes, &key);
 	if (!s)
-		return;
-	s->ns = first_ns;
+		return 0;
+	s->ns = bpf_ktime_get_ns();
 	cu->stash = stash_append(skb, s, off, len);
+	return 0;
 }
 
 /* Bytes were missed, or are not what they should be: wait for a packet that starts a message. */
-static __always_inline void stream_astray(struct cursor *cu, __u32 end)
+static __noinline int stream_astray(struct cursor *cu, __u32 end)
 {
+	if (!cu)
+		return 0;
 	if (!cu->astray)
 		lose(LOST_GAP);
 	cu->astray = 1;
@@ -95,6 +100,7 @@ static __always_inline void stream_astray(struct cursor *cu, __u32 end)
 	cu->skip = 0;
 	cu->pos = end;
 	cu->stash = 0;
+	return 0;
 }
 
 /* protocol is a constant: each reader is compiled for its own. */
@@ -276,7 +282,7 @@ static __always_inline int stream_read(void *skb, struct conn *c, struct talk *t
 				cu->stash = v.n; /* what is kept has grown with this packet */
 			else
 				stash_keep(skb, cu, stash_key(skb, direction),
-					   p->at + (cu->pos - p->seq), end - cu->pos, v.now);
+					   p->at + (cu->pos - p->seq), end - cu->pos);
 			if (!cu->stash)
 				stream_astray(cu, end);
 			again = 0;

@@ -98,12 +98,13 @@ static __always_inline void tcp_gather(struct conn *c, sock_t *sk, const struct 
 		flow_rtt(f, sk);
 }
 
-static __always_inline void tcp_retransmitted(struct conn *c, __u32 segments)
+static __noinline int tcp_retransmitted(struct conn *c, __u32 segments)
 {
-	struct flow_slot *f = flow_of(c);
+	struct flow_slot *f = c ? flow_of(c) : 0;
 
 	if (f)
 		atomic_add(&f->retransmits, segments);
+	return 0;
 }
 
 static __always_inline void tcp_reset(struct conn *c, int direction)
@@ -117,14 +118,17 @@ static __always_inline void tcp_reset(struct conn *c, int direction)
 	if (!(c->flags & CONN_OPEN))
 		return;
 	f = flow_of(c);
-	if (f)
-		atomic_add(direction == EGRESS ? &f->resets_out : &f->resets_in, 1);
+	if (!f)
+		return;
+	atomic_add(direction == EGRESS ? &f->resets_out : &f->resets_in, 1);
+	/* who resets a connection closes it first and then says so */
+	if (c->flags & CONN_CLOSED)
+		atomic_add(&f->closed_reset, 1);
 }
 
 /* A SYN leaves: the first, or again. */
 static __always_inline void tcp_syn_out(struct conn *c)
 {
-	c->syn_ns = bpf_ktime_get_ns();
 	if (c->sync < 255)
 		c->sync++;
 }
@@ -159,15 +163,21 @@ static __always_inline int tcp_payload(void *skb, struct conn *c, sock_t *sk,
 }
 
 /* The rest of a first request of which only the beginning was kept. */
-static __always_inline void tcp_early_end(struct conn *c, struct talk *t)
+static __noinline int tcp_early_end(struct conn *c, struct talk *t)
 {
-	struct cursor *cu = &t->cursor[INGRESS];
 	struct view v = { .now = bpf_ktime_get_ns() };
-	__u32 end = c->half[INGRESS].next, left = end - cu->pos;
+	struct cursor *cu;
+	__u32 end, left;
+
+	if (!c || !t)
+		return 0;
+	cu = &t->cursor[INGRESS];
+	end = c->half[INGRESS].next;
+	left = end - cu->pos;
 
 	c->early = 0;
 	if (c->candidate != PROTOCOL_HTTP1 || !left)
-		return;
+		return 0;
 	if (cu->skip > left) {
 		cu->skip -= left;
 	} else if (cu->phase != HTTP1_START) {
@@ -180,6 +190,7 @@ static __always_inline void tcp_early_end(struct conn *c, struct talk *t)
 	}
 	cu->pos = end;
 	cu->stash = 0;
+	return 0;
 }
 
 /*

@@ -183,6 +183,17 @@ static inline long bpf_sock_ops_cb_flags_set(struct bpf_sock_ops *ctx, int flags
 	return 0;
 }
 
+/* There is no socket to ask. */
+static inline long bpf_getsockopt(void *ctx, int level, int option, void *value, int len)
+{
+	(void)ctx;
+	(void)level;
+	(void)option;
+	(void)value;
+	(void)len;
+	return -22;
+}
+
 /* --- small things ---------------------------------------------------------------------------- */
 
 #define ntohs(x) __builtin_bswap16(x)

@@ -85,7 +85,6 @@ static __always_inline void exchange_outcome(const struct conn *c, struct talk *
 	if (r->send_us == SEND_OPEN || last > answer)
 		last = answer;
 	o->op = r->op;
-	o->first_ns = blur(first, t->zero);
 	o->send_ns = blur(last - first, t->zero);
 	o->wait_ns = blur(answer - last, t->zero);
 	o->receive_ns = blur(now > answer ? now - answer : 0, t->zero);

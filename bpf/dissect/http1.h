@@ -136,6 +136,7 @@ static __always_inline __u64 http1_number(const struct window *w, __u32 i)
 
 	if (BYTE(w, i) == ' ')
 		i++;
+#pragma clang loop unroll(disable)
 	for (int k = 0; k < 18; k++) {
 		__u32 d = BYTE(w, i + k) - '0';
 
@@ -254,6 +255,7 @@ static __always_inline __u32 http1_target(const struct window *w, const struct l
 /* Index after the method and its space, 0: this is no request. */
 static __always_inline __u32 http1_method_end(const struct window *w, __u32 at)
 {
+#pragma clang loop unroll(disable)
 	for (__u32 k = 3; k < 12; k++) {
 		__u8 c = BYTE(w, at + k);
 
@@ -467,9 +469,14 @@ static __always_inline int http1_answered(struct conn *c, struct talk *t, struct
 }
 
 /* A chunk's size line (RFC 9112, 7.1). */
-static __always_inline int http1_chunk(struct cursor *cu, struct window *w, struct view *v)
+static __noinline int http1_chunk(struct cursor *cu, struct window *w, struct view *v)
 {
-	__u32 zero = cu->lines.zero, i = v->at, lf;
+	__u32 zero, i, lf;
+
+	if (!cu || !w || !v)
+		return STEP_ALIEN;
+	zero = cu->lines.zero;
+	i = v->at;
 
 	cu->length = 0;
 	for (int k = 0; k < 16; k++) {

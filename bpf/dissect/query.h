@@ -44,7 +44,6 @@ static __always_inline int query_answer(struct conn *c, __u64 key, __u32 status,
 	if (!p)
 		return 0;
 	o.op = p->op;
-	o.first_ns = p->ts;
 	o.wait_ns = now > p->ts ? now - p->ts : 0;
 	o.request_bytes = p->request_bytes;
 	o.response_bytes = bytes;

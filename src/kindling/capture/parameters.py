@@ -20,6 +20,8 @@ SLOW_NS: Final = 500_000_000
 """For protocols of which nothing else is said."""
 DNS_PORT: Final = 53
 NTP_PORT: Final = 123
+SYN_RETRIES: Final = 6
+"""The kernel's default of net.ipv4.tcp_syn_retries."""
 EPHEMERAL_LOW: Final = 32_768
 """The kernel's default of net.ipv4.ip_local_port_range."""
 
@@ -34,6 +36,7 @@ def configure(config: NDArray[np.void], slow_ns: Mapping[int, int]) -> None:
         "ephemeral_low": ephemeral_low(),
         "dns_port": DNS_PORT,
         "ntp_port": NTP_PORT,
+        "syn_retries": syn_retries(),
     }
     for name, value in values.items():
         if name not in known:
@@ -52,6 +55,14 @@ def ephemeral_low(path: Path = Path("/proc/sys/net/ipv4/ip_local_port_range")) -
         return int(path.read_text().split()[0])
     except (OSError, ValueError, IndexError):
         return EPHEMERAL_LOW
+
+
+def syn_retries(path: Path = Path("/proc/sys/net/ipv4/tcp_syn_retries")) -> int:
+    """Return how often the kernel sends a SYN again before it gives a connection up."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return SYN_RETRIES
 
 
 def _seed(path: Path = Path("/proc/sys/kernel/random/boot_id")) -> int:

@@ -16,6 +16,7 @@ CONFIG = np.dtype(
         ("dns_port", "<u2"),
         ("ntp_port", "<u2"),
         ("pad", "<u2"),
+        ("syn_retries", "<u4"),
     ]
 )
 
