@@ -17,7 +17,7 @@ def enum(name: str, prefix: str) -> dict[str, int]:
     body = re.search(rf"enum {name} \{{(.*?)\}};", HEADER, re.DOTALL)
     assert body, name
     found = re.findall(rf"{prefix}(\w+) = (\d+)", body[1])
-    return {word.lower(): int(value) for word, value in found if word != "COUNT"}
+    return {word.lower(): int(value) for word, value in found if word not in {"COUNT", "ROOM"}}
 
 
 def define(name: str) -> int:
