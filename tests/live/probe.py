@@ -41,7 +41,8 @@ class Probe:
 
     def __init__(self, source: LiveSource, settings: Settings | None = None) -> None:
         self.source = source
-        self.collector = Collector(source, settings or Settings(query_timeout=1.0), Identifier())
+        self.identifier = Identifier()
+        self.collector = Collector(source, settings or Settings(query_timeout=1.0), self.identifier)
 
     def tick(self) -> Snapshot:
         self.collector.tick()
