@@ -86,7 +86,7 @@ fuzz: setup-test build
 	@$(PY) fuzz/run.py --seconds $(TIME) $(ARGS)
 
 bench: setup-test build
-	@$(PY) benchmarks/run.py $(ARGS)
+	@$(PY) -m benchmarks.run $(ARGS)
 
 # --- wheel ------------------------------------------------------------------------------------
 

@@ -64,8 +64,8 @@ def scene(series: int) -> Snapshot:
     return snapshot
 
 
-def main() -> None:
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+def measure(wanted: int) -> dict[str, float]:
+    """Series, bytes of the text, milliseconds to render it: the median and the best."""
     snapshot = scene(wanted)
     exporter = Exporter(node="bench")
     text = b"".join(exporter.render(snapshot))  # the first scrape renders the labels
@@ -75,17 +75,16 @@ def main() -> None:
         for _piece in exporter.render(snapshot):
             pass
         times.append(1_000 * (time.perf_counter() - start))
-    series = sum(1 for line in text.splitlines() if not line.startswith(b"#"))
-    print(
-        json.dumps(
-            {
-                "series": series,
-                "bytes": len(text),
-                "median_ms": round(statistics.median(times), 1),
-                "best_ms": round(min(times), 1),
-            }
-        )
-    )
+    return {
+        "series": sum(1 for line in text.splitlines() if not line.startswith(b"#")),
+        "bytes": len(text),
+        "median_ms": round(statistics.median(times), 1),
+        "best_ms": round(min(times), 1),
+    }
+
+
+def main() -> None:
+    print(json.dumps(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)))
 
 
 if __name__ == "__main__":
