@@ -169,7 +169,8 @@ def _requests(seen: list[Packet]) -> tuple[Counter[tuple[str, str]], frozenset[s
     for packet in seen:
         stream = packet.get("tcp.stream", [""])[0]
         methods, targets = packet.get("http.request.method", []), packet.get("http.request.uri", [])
-        for method, target in zip(methods, targets, strict=True):
+        # tshark 4.4 repeats the target with the answer
+        for method, target in zip(methods, targets if methods else [], strict=True):
             if stream not in tunnels:
                 asked[stream].append(f"{method} {collapsed(target)}")
                 first_hosts.setdefault(stream, _bare(packet.get("http.host", [""])[0]))

@@ -30,7 +30,8 @@ def answers(draw: st.DrawFn) -> tuple[bytes, str, int, list[tuple[str, str, int,
             value = str(draw(st.ip_addresses(v=4)))
             rdata = dnslib.A(value)
         elif kind == "AAAA":
-            value = str(draw(st.ip_addresses(v=6)))
+            # Texts of addresses that hold an IPv4 one differ from Python to Python; dnslib reads one form only.
+            value = str(draw(st.ip_addresses(v=6).filter(lambda address: int(address) >> 32 not in {0, 0xFFFF})))
             rdata = dnslib.AAAA(value)
         elif kind == "CNAME":
             value = draw(names)
