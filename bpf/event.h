@@ -21,7 +21,7 @@ static __always_inline int event_allowed(__u64 now)
 		c->events_count = 0;
 	}
 	if (c->events_count >= config.event_limit) {
-		lose(LOST_EVENT_LIMIT);
+		lose_here(LOST_EVENT_LIMIT);
 		return 0;
 	}
 	atomic_add(&c->events_count, 1);
@@ -60,7 +60,7 @@ static __noinline int event_failure(const struct conn *c, __u64 now, __u32 reaso
 		return 0;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
-		lose(LOST_EVENT_RING);
+		lose_here(LOST_EVENT_RING);
 		return 0;
 	}
 	event_begin(&e->head, EVENT_FAILURE, sizeof(*e), c, now);

@@ -32,7 +32,7 @@ static __always_inline __u64 endpoint_id(const struct conn *c)
 	return mix_end(mix(h, (__u64)c->local_port << 16 | (__u64)c->transport << 8 | c->protocol));
 }
 
-static __noinline __u32 flow_create(const struct conn *c, __u64 id)
+static __always_inline __u32 flow_create(const struct conn *c, __u64 id)
 {
 	__u32 slot = slot_take(&flow_free);
 	struct flow_slot *f;
@@ -41,7 +41,7 @@ static __noinline __u32 flow_create(const struct conn *c, __u64 id)
 		return 0;
 	f = slot ? bpf_map_lookup_elem(&flow_slots, &slot) : 0;
 	if (!f) {
-		lose(LOST_FLOW_FULL);
+		lose_here(LOST_FLOW_FULL);
 		return 0;
 	}
 	f->key.owner = c->owner;

@@ -35,6 +35,7 @@ static __noinline int tcp_join(struct conn *c, const struct packet *p, const voi
 		role = c->local_port >= config.ephemeral_low ? ROLE_CLIENT : ROLE_SERVER;
 	c->flags |= CONN_INFERRED;
 	conn_begin(c, role, IPPROTO_TCP);
+	c->flags |= CONN_JOINED;
 	conn_established(c, bpf_ktime_get_ns());
 	return 0;
 }
@@ -287,7 +288,7 @@ static __always_inline void hook_work(void *skb, sock_t *sk, struct packet *p, s
 	struct conn *shared;
 	__u32 n;
 
-	/* memory of the ring is as its last user left it */
+	/* memory of a processor is as its last user left it */
 	__builtin_memset(&u->conn, 0, sizeof(u->conn));
 	if (!udp_begin(skb, sk, p, &u->conn, &shared, direction))
 		return;
@@ -297,6 +298,17 @@ static __always_inline void hook_work(void *skb, sock_t *sk, struct packet *p, s
 		udp_read(skb, &u->conn, &u->window, p, n);
 }
 
+static __always_inline struct udp_work *work_take(void *skb, __u64 *key)
+{
+	__u32 zero = 0;
+	struct udp_work *nothing = bpf_map_lookup_elem(&zero_work, &zero);
+
+	*key = mix(bpf_ktime_get_ns(), bpf_get_socket_cookie(skb));
+	if (!nothing || bpf_map_update_elem(&works, key, nothing, BPF_NOEXIST))
+		return 0;
+	return bpf_map_lookup_elem(&works, key);
+}
+
 /* Reads a counted UDP packet. */
 static __always_inline void hook_read_udp(struct __sk_buff *skb, int direction)
 {
@@ -304,13 +316,12 @@ static __always_inline void hook_read_udp(struct __sk_buff *skb, int direction)
 	sock_t *sk = hook_begin(skb, &p);
 	struct udp_work *u;
 	__u32 zero = 0;
+	__u64 key = 0;
 
 	if (!sk || p.transport != IPPROTO_UDP)
 		return;
-	/* egress of one socket runs on several processors at once, and nests: it works on a piece of the ring that
-	 * is never sent */
 	if (direction == EGRESS)
-		u = bpf_ringbuf_reserve(&events, sizeof(*u), 0);
+		u = work_take(skb, &key);
 	else
 		u = bpf_map_lookup_elem(&ingress_work, &zero);
 	if (!u) {
@@ -319,7 +330,7 @@ static __always_inline void hook_read_udp(struct __sk_buff *skb, int direction)
 	}
 	hook_work(skb, sk, &p, u, direction);
 	if (direction == EGRESS)
-		bpf_ringbuf_discard(u, BPF_RB_NO_WAKEUP_FLAG);
+		bpf_map_delete_elem(&works, &key);
 }
 
 static __always_inline void hook_sock_create(struct bpf_sock *sk)
@@ -340,16 +351,35 @@ static __always_inline void hook_sock_create(struct bpf_sock *sk)
 	c->owner = owner_enter(&k, c->tgid, bpf_get_current_uid_gid());
 }
 
+/* An established connection is over: what waits for an answer gets none. */
+static __always_inline void socket_closed(struct conn *c, void *sk, __u64 now)
+{
+	struct talk *t = 0;
+
+	if (c->candidate == PROTOCOL_HTTP1 && !(c->flags & CONN_CLOSED))
+		t = bpf_sk_storage_get(&talks, sk, 0, 0);
+	if (t && c->settled)
+		exchange_closed(c, t, now);
+	conn_closed(c, now);
+}
+
 static __always_inline void hook_sock_release(struct bpf_sock *sk)
 {
 	struct conn *c = conn_of(sk);
+	__u64 now;
 
 	if (!c)
 		return;
-	if (sk->type == SOCK_DGRAM)
+	if (sk->type == SOCK_DGRAM) {
 		udp_closed(c);
+		return;
+	}
+	now = bpf_ktime_get_ns();
+	/* of a connection that is older than the programs no other hook will tell the end */
+	if (c->flags & CONN_JOINED)
+		socket_closed(c, sk, now);
 	else
-		conn_released(c, bpf_ktime_get_ns());
+		conn_released(c, now);
 }
 
 /* connect() was called: if it fails before a packet leaves, no other hook will tell. */
@@ -461,7 +491,6 @@ static __always_inline void ops_closed(struct bpf_sock_ops *ops, void *sk)
 {
 	struct conn *c = conn_of(sk);
 	struct flow_slot *f;
-	struct talk *t;
 	__u64 now;
 
 	if (!c)
@@ -473,10 +502,7 @@ static __always_inline void ops_closed(struct bpf_sock_ops *ops, void *sk)
 	}
 	if (!(c->flags & CONN_OPEN) || c->flags & CONN_CLOSED)
 		return;
-	t = c->candidate == PROTOCOL_HTTP1 ? bpf_sk_storage_get(&talks, sk, 0, 0) : 0;
-	if (t && c->settled)
-		exchange_closed(c, t, now);
-	conn_closed(c, now);
+	socket_closed(c, sk, now);
 	f = flow_of(c);
 	if (f && ops->srtt_us)
 		f->srtt_us = ops->srtt_us >> 3;

@@ -54,7 +54,7 @@ SOCKET_STORAGE(conns, struct conn, BPF_F_CLONE);
 SOCKET_STORAGE(talks, struct talk, 0);
 
 /* What ingress programs work on. Ingress runs in softirq only, so it cannot nest on its CPU; egress may, and
- * keeps its window in the socket's talk, or (UDP) in a piece of the ring. */
+ * keeps its window in the socket's talk, or (UDP) in one of the works. */
 CPU_ARRAY(ingress_work, struct udp_work, 1);
 
 /* Events. Nobody is woken: user space polls on a clock. */
@@ -64,6 +64,11 @@ RING_MAP(events, 1 << 20);
  * names. Two maps: the kernel lets only programs of one attach type share one. */
 PROGRAM_ARRAY(readers_in, READER_COUNT);
 PROGRAM_ARRAY(readers_out, READER_COUNT);
+
+/* What egress programs of UDP work on, each under a number of its own: the same socket's egress runs on several
+ * processors at once, and is preempted. The probe inserts and deletes. */
+HASH_MAP(works, __u64, struct udp_work, 256);
+SHARED_ARRAY(zero_work, struct udp_work, 1);
 
 /* Nothing but zeros: a stash's first value, too large for the stack. */
 SHARED_ARRAY(zero_stash, struct stash, 1);

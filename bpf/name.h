@@ -45,7 +45,7 @@ static __noinline __u64 name_enter(const struct window *w, __u64 id, __u32 from,
 	slot = slot_take(&name_free);
 	n = slot ? bpf_map_lookup_elem(&name_slots, &slot) : 0;
 	if (!n) {
-		lose(LOST_NAME_FULL);
+		lose_here(LOST_NAME_FULL);
 		return id;
 	}
 	if (len > NAME_TEXT)

@@ -71,7 +71,7 @@ static __noinline __u32 op_create(const struct conn *c, __u64 parent, __u64 op, 
 		return 0;
 	owner = owner_of(c->owner);
 	if (op != OP_OTHER && owner && owner->ops_added - owner->ops_removed >= config.op_budget) {
-		lose(LOST_OP_BUDGET);
+		lose_here(LOST_OP_BUDGET);
 		op = OP_OTHER;
 		slot = slot_find(&op_ids, op_key(parent, op, status, c->protocol));
 		if (slot)
@@ -80,7 +80,7 @@ static __noinline __u32 op_create(const struct conn *c, __u64 parent, __u64 op, 
 	slot = slot_take(&op_free);
 	o = slot ? bpf_map_lookup_elem(&op_slots, &slot) : 0;
 	if (!o) {
-		lose(LOST_OP_FULL);
+		lose_here(LOST_OP_FULL);
 		return 0;
 	}
 	o->parent = parent;
@@ -125,7 +125,7 @@ static __noinline int event_request(const struct conn *c, const struct talk *t,
 		return 0;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
-		lose(LOST_EVENT_RING);
+		lose_here(LOST_EVENT_RING);
 		return 0;
 	}
 	event_begin(&e->head, EVENT_REQUEST, sizeof(*e), c, now);

@@ -28,7 +28,7 @@ static __always_inline __u64 owner_enter(const struct owner_key *k, __u32 tgid, 
 	slot = slot_take(&owner_free);
 	o = slot ? bpf_map_lookup_elem(&owner_slots, &slot) : 0;
 	if (!o) {
-		lose(LOST_OWNER_FULL);
+		lose_here(LOST_OWNER_FULL);
 		return 0;
 	}
 	o->key = *k;

@@ -36,6 +36,7 @@ enum conn_flag {
 	CONN_CLOSED = 1 << 4,      /* its end is counted */
 	CONN_INFERRED = 1 << 5,    /* older than the agent */
 	CONN_USER_CLOSED = 1 << 6, /* close() came before the end of the handshake */
+	CONN_JOINED = 1 << 7,      /* the handshake was not seen */
 };
 
 enum half_flag {

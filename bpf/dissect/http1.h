@@ -267,16 +267,15 @@ static __always_inline __u32 http1_method_end(const struct window *w, __u32 at)
 	return 0;
 }
 
-/* The operation of the request line at v->at, its target ending at end. Works on the window itself. */
-static __noinline __u64 http1_operation(struct window *w, const struct lines *l, __u32 at,
-					__u32 target, __u32 end)
+/* The operation of a request line whose target is collapsed and ends at end. */
+static __noinline __u64 http1_operation(const struct window *w, const struct lines *l, __u32 at,
+					__u32 end)
 {
 	__u32 len;
 	__u64 id;
 
-	if (!w)
+	if (!w || !l)
 		return 0;
-	end = http1_collapse(w, l, target, end);
 	len = end - at;
 	if (len > NAME_TEXT)
 		len = NAME_TEXT;
@@ -321,7 +320,8 @@ static __always_inline int http1_request_line(struct talk *t, struct cursor *cu,
 		method = METHOD_CONNECT;
 	http1_keep_head(t, w, at, end);
 	if (t->raw != hash) {
-		t->raw_op = http1_operation(w, &cu->lines, at, target, end);
+		t->raw_op = http1_operation(w, &cu->lines, at,
+					    http1_collapse(w, &cu->lines, target, end));
 		t->raw = hash;
 	}
 	cu->start = v->base + at;
