@@ -41,9 +41,7 @@ class Namespace:
 
     def run(self, *command: str, timeout: float = 60, check: bool = True) -> str:
         """Run a command to its end and return what it printed."""
-        done = subprocess.run(
-            [*self._enter(), *command], capture_output=True, text=True, timeout=timeout, check=False
-        )
+        done = subprocess.run([*self._enter(), *command], capture_output=True, text=True, timeout=timeout, check=False)
         if check and done.returncode:
             pytest.fail(f"{command[0]} ended with {done.returncode}: {done.stderr}{done.stdout}")
         return done.stdout

@@ -61,6 +61,10 @@ class Probe:
             counts[row.labels.operation, row.labels.status] += row.count
         return dict(counts)
 
+    def count(self, **labels: object) -> int:
+        """How many requests, of whatever operation and status."""
+        return sum(self.requests(**labels).values())
+
     def sums(self, *names: str, **labels: object) -> dict[str, int]:
         """Sums over flows; of all names by which connections can end or fail, where none are given."""
         rows = self.flows(**labels)
@@ -87,6 +91,18 @@ class Probe:
         found = read()
         assert found == wanted, "it went on counting"
 
+    def shows_requests(self, wanted: dict[tuple[str, str], int], **labels: object) -> None:
+        """The same of `requests`."""
+        self.shows(lambda: self.requests(**labels), wanted)
+
+    def shows_count(self, wanted: int, **labels: object) -> None:
+        """The same of `count`."""
+        self.shows(lambda: self.count(**labels), wanted)
+
+    def shows_sums(self, wanted: dict[str, int], **labels: object) -> None:
+        """The same of `sums`, as far as they are wanted."""
+        self.shows(lambda: self.sums(*wanted, **labels), wanted)
+
     def watch(self, process: subprocess.Popen[str], every: float = 0.1, seconds: float = 120) -> None:
         """Read the tables until a process ends."""
         end = time.monotonic() + seconds
@@ -97,7 +113,7 @@ class Probe:
             except subprocess.TimeoutExpired:
                 continue
             return
-        raise AssertionError(f"still running after {seconds} s: {process.args}")
+        raise AssertionError(f"still running after {seconds} s: {process.args!r}")
 
 
 def attach(**options: Any) -> LiveSource:

@@ -123,9 +123,9 @@ def test_data_in_the_first_packet(probe: Probe, net: Link) -> None:
                     read(client, len(OK))
     assert net.client.counter("TcpExtTCPFastOpenActive") == ROUNDS - 1  # the first one asks for the cookie
     for ip in (net.client4, net.server4):
-        probe.shows(lambda ip=ip: probe.requests(local_ip=ip), {("GET /fast", "200"): ROUNDS})
+        probe.shows_requests({("GET /fast", "200"): ROUNDS}, local_ip=ip)
     sums = {"opened": ROUNDS, "closed": ROUNDS, "bytes_out": ROUNDS * len(request), "bytes_in": ROUNDS * len(OK)}
-    probe.shows(lambda: probe.sums(*sums, local_ip=net.client4), sums)
+    probe.shows_sums(sums, local_ip=net.client4)
 
 
 @pytest.mark.parametrize("who", ["server", "both"])
@@ -164,13 +164,13 @@ def test_on_one_host(probe: Probe) -> None:
                 read(client, len(OK))
     wanted = {("POST /calls", "200"): ROUNDS}
     for role in ("client", "server"):
-        probe.shows(lambda role=role: probe.requests(local_ip=net.server4, role=role), wanted)
+        probe.shows_requests(wanted, local_ip=net.server4, role=role)
 
 
 def _all_counted(probe: Probe, net: Link) -> None:
     for ip in (net.client4, net.server4):
-        probe.shows(lambda ip=ip: probe.requests(local_ip=ip), {("POST /calls", "200"): ROUNDS})
+        probe.shows_requests({("POST /calls", "200"): ROUNDS}, local_ip=ip)
     sums = {"opened": 1, "closed": 1, "bytes_out": ROUNDS * len(REQUEST), "bytes_in": ROUNDS * len(OK)}
-    probe.shows(lambda: probe.sums(*sums, local_ip=net.client4), sums)
+    probe.shows_sums(sums, local_ip=net.client4)
     sums |= {"bytes_in": ROUNDS * len(REQUEST), "bytes_out": ROUNDS * len(OK)}
-    probe.shows(lambda: probe.sums(*sums, local_ip=net.server4), sums)
+    probe.shows_sums(sums, local_ip=net.server4)

@@ -35,8 +35,8 @@ def test_a_million_requests(probe: Probe, net: Link, tmp_path: Path, count: int,
     ab_seconds = time.monotonic() - begun
     assert ab.returncode == 0
     for ip in (net.client4, net.server4):
-        probe.shows(lambda ip=ip: probe.requests(local_ip=ip), {("GET /", "200"): count})
-        probe.shows(lambda ip=ip: probe.sums("active", local_ip=ip)["active"], 0)
+        probe.shows_requests({("GET /", "200"): count}, local_ip=ip)
+        probe.shows_sums({"active": 0}, local_ip=ip)
     ours, theirs = probe.sums(local_ip=net.client4), probe.sums(local_ip=net.server4)
     assert (ours["opened"], ours["bytes_in"], ours["bytes_out"]) == (
         theirs["opened"],
@@ -65,8 +65,8 @@ def test_requests_in_bursts(probe: Probe, net: Link, tmp_path: Path) -> None:
         for client in clients:
             client.close()
     for ip in (net.client4, net.server4):
-        probe.shows(lambda ip=ip: probe.requests(local_ip=ip), {("GET /", "200"): 100 * 8})
-        probe.shows(lambda ip=ip: probe.sums("opened", "closed", local_ip=ip), {"opened": 16, "closed": 16})
+        probe.shows_requests({("GET /", "200"): 100 * 8}, local_ip=ip)
+        probe.shows_sums({"opened": 16, "closed": 16}, local_ip=ip)
     assert probe.tick().stats["op_slots_recycled"] > recycled + 100
 
 
@@ -78,8 +78,8 @@ def test_many_short_connections(probe: Probe, net: Link, tmp_path: Path) -> None
     probe.watch(ab, 0.01)
     assert ab.returncode == 0
     for ip in (net.client4, net.server4):
-        probe.shows(lambda ip=ip: probe.requests(local_ip=ip), {("GET /", "200"): count})
-        probe.shows(lambda ip=ip: probe.sums("active", local_ip=ip)["active"], 0)
+        probe.shows_requests({("GET /", "200"): count}, local_ip=ip)
+        probe.shows_sums({"active": 0}, local_ip=ip)
     ours, theirs = probe.sums(local_ip=net.client4), probe.sums(local_ip=net.server4)
     opened = net.client.counter("TcpActiveOpens")
     assert (ours["opened"], ours["closed"]) == (opened, opened)

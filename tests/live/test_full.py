@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -81,7 +83,7 @@ def _letters(number: int) -> bytes:
 def test_no_free_flow(net: Link, monkeypatch: pytest.MonkeyPatch) -> None:
     with alone(monkeypatch, **table("flow", 16)) as probe:
         talk(net, 30, 5)
-        probe.shows(lambda: probe.sums("opened", "closed", "active"), {"opened": 60, "closed": 60, "active": 0})
+        probe.shows_sums({"opened": 60, "closed": 60, "active": 0})
         assert sum(probe.requests().values()) == 300
         assert len(probe.flows()) <= 16
         assert probe.tick().lost["flow_full"] > 0
@@ -121,7 +123,9 @@ def test_too_many_queries_in_flight(net: Link, monkeypatch: pytest.MonkeyPatch) 
             server.bind((net.server4, 53))
             client.connect((net.server4, 53))
             for number in range(200):
-                client.send(number.to_bytes(2, "big") + bytes.fromhex("01000001000000000000 0166047465737400 0001 0001"))
+                client.send(
+                    number.to_bytes(2, "big") + bytes.fromhex("01000001000000000000 0166047465737400 0001 0001")
+                )
                 server.recv(100)
         probe.shows(lambda: sum(probe.requests().values()) + probe.tick().lost["pending_full"], 400)
         assert probe.tick().lost["pending_full"] >= 400 - 64
@@ -143,14 +147,19 @@ def test_everything_before_was_given_back(net: Link, monkeypatch: pytest.MonkeyP
 
 def attached() -> int:
     """Programs on the root of cgroup v2."""
-    import ctypes
-    import struct
-
     root = cgroup.open_root()
     try:
         total = 0
         libc = ctypes.CDLL(None, use_errno=True)
-        for kind in (0, 1, 2, 3, 10, 11, 34):  # ingress, egress, sock_create, sock_ops, connect4, connect6, sock_release
+        for kind in (
+            0,
+            1,
+            2,
+            3,
+            10,
+            11,
+            34,
+        ):  # ingress, egress, sock_create, sock_ops, connect4, connect6, sock_release
             # BPF_PROG_QUERY: target, type, query flags, attach flags, ids, count
             attr = ctypes.create_string_buffer(struct.pack("IIIIQI", root, kind, 0, 0, 0, 0), 128)
             assert libc.syscall(321, 16, attr, len(attr)) == 0, os.strerror(ctypes.get_errno())

@@ -42,11 +42,8 @@ def test_server_and_clients_older(net: Link, tmp_path: Path, stack: ExitStack, f
     probe.source.adopt(probe.identifier.older_sockets())
     for client in clients:
         ask(client, 25)
-    both = {"GET /old/*": 100}
     for ip in (client_ip, server_ip):
-        probe.shows(
-            lambda ip=ip: {operation: count for (operation, _), count in probe.requests(local_ip=ip).items()}, both
-        )
+        probe.shows_count(100, local_ip=ip, operation="GET /old/*")
     for role, ip in (("client", client_ip), ("server", server_ip)):
         rows = [row for row in probe.flows(local_ip=ip) if row.opened]
         assert [row.labels.role for row in rows] == [role]
@@ -59,7 +56,7 @@ def test_server_and_clients_older(net: Link, tmp_path: Path, stack: ExitStack, f
     for client in clients:
         client.close()
     for ip in (client_ip, server_ip):
-        probe.shows(lambda ip=ip: probe.sums("active", "closed", local_ip=ip), {"active": 0, "closed": 4})
+        probe.shows_sums({"active": 0, "closed": 4}, local_ip=ip)
 
 
 def test_listener_older(net: Link, tmp_path: Path, stack: ExitStack) -> None:
@@ -70,7 +67,7 @@ def test_listener_older(net: Link, tmp_path: Path, stack: ExitStack) -> None:
     probe.source.adopt(probe.identifier.older_sockets())
     with net.connect(servers.HTTP) as client:
         ask(client, 10)
-    probe.shows(lambda: probe.requests(local_ip=net.server4), {("GET /old/*", "200"): 10})
+    probe.shows_requests({("GET /old/*", "200"): 10}, local_ip=net.server4)
     (flow,) = [row for row in probe.flows(local_ip=net.server4) if row.opened]
     assert flow.labels.role == "server"
     assert flow.labels.workload.comm == "nginx"
@@ -94,5 +91,5 @@ def test_udp_older(net: Link, stack: ExitStack) -> None:
         client.recv(100)
     wanted = {"packets_out": 10, "packets_in": 10, "bytes_out": 50, "bytes_in": 50}
     for role, ip in (("client", net.client4), ("server", net.server4)):
-        probe.shows(lambda ip=ip, role=role: probe.sums(*wanted, local_ip=ip, role=role, port=9999), wanted)
+        probe.shows_sums(wanted, local_ip=ip, role=role, port=9999)
         assert all(row.labels.inferred for row in probe.flows(local_ip=ip))

@@ -45,12 +45,10 @@ def test_curl_and_nginx(probe: Probe, net: Link, tmp_path: Path, certificate: Pa
     host = f"[{server}]" if family == "v6" else server
     for options in (["--http1.1"], ["--tls-max", "1.2", "--http1.1"], ["--http2"]):
         for _ in range(5):
-            net.client.run(
-                "curl", "-sSk", *options, "--connect-to", f"tls.test:443:{host}:{PORT}", "https://tls.test/"
-            )
+            net.client.run("curl", "-sSk", *options, "--connect-to", f"tls.test:443:{host}:{PORT}", "https://tls.test/")
     flows = {"local_ip": client, "protocol": "tls", "name": "tls.test", "evidence": "sni", "port": PORT}
-    probe.shows(lambda: probe.sums("opened", "closed", **flows), {"opened": 15, "closed": 15})
-    probe.shows(lambda: probe.sums("closed", local_ip=server, protocol="tls")["closed"], 15)
+    probe.shows_sums({"opened": 15, "closed": 15}, **flows)
+    probe.shows_sums({"closed": 15}, local_ip=server, protocol="tls")
     (flow,) = probe.flows(**flows)
     assert (flow.tls_version, flow.alpn) == ("1.3", "h2")
     assert not probe.ops(local_ip=client)
@@ -74,7 +72,7 @@ def test_what_the_client_offers(
             "openssl", "s_client", "-connect", f"{net.server4}:{PORT}", "-servername", "offer.test", version, *offer
         )
     flows = {"local_ip": net.client4, "name": "offer.test", "evidence": "sni"}
-    probe.shows(lambda: probe.sums("opened", "closed", **flows), {"opened": 3, "closed": 3})
+    probe.shows_sums({"opened": 3, "closed": 3}, **flows)
     (flow,) = probe.flows(**flows)
     assert (flow.labels.protocol, flow.tls_version, flow.alpn) == ("tls", shown, first)
 
@@ -92,7 +90,7 @@ def test_hello_in_pieces(probe: Probe, net: Link, step: int) -> None:
         server.sendall(b"\x15\x03\x03\x00\x02\x02\x28")
         client.recv(10)
     flows = {"local_ip": net.client4, "name": "pieces.test", "evidence": "sni", "protocol": "tls"}
-    probe.shows(lambda: probe.sums("opened", **flows), {"opened": 1})
+    probe.shows_sums({"opened": 1}, **flows)
     (flow,) = probe.flows(**flows)
     assert (flow.tls_version, flow.alpn) == ("1.3", "http/1.1")
 
@@ -102,7 +100,7 @@ def test_no_name(probe: Probe, net: Link) -> None:
     with net.connection(PORT) as (client, server):
         client.sendall(client_hello("", padding=0))
         server.recv(1000)
-    probe.shows(lambda: probe.sums("opened", local_ip=net.client4, protocol="tls", name="")["opened"], 1)
+    probe.shows_sums({"opened": 1}, local_ip=net.client4, protocol="tls", name="")
 
 
 def client_hello(name: str, padding: int) -> bytes:
@@ -118,5 +116,7 @@ def client_hello(name: str, padding: int) -> bytes:
     extensions += extension(43, block(1, b"\x03\x04\x03\x03")) + extension(16, block(2, block(1, b"http/1.1")))
     if name:
         extensions += extension(0, block(2, b"\x00" + block(2, name.encode())))
-    body = b"\x03\x03" + bytes(32) + block(1, bytes(32)) + block(2, b"\x13\x01") + block(1, b"\0") + block(2, extensions)
+    body = (
+        b"\x03\x03" + bytes(32) + block(1, bytes(32)) + block(2, b"\x13\x01") + block(1, b"\0") + block(2, extensions)
+    )
     return b"\x16\x03\x01" + block(2, b"\x01" + block(3, body))

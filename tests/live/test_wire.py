@@ -86,7 +86,7 @@ def test_delay_of_each_part(probe: Probe, net: Link) -> None:
             server.sendall(b"cd")
             client.recv(1000)
     for ip in (net.client4, net.server4):
-        probe.shows(lambda ip=ip: len(probe.ops(local_ip=ip)), len(WORDS))
+        probe.shows_requests({(f"POST /{word}", "200"): 1 for word in WORDS}, local_ip=ip)
         for name, seconds in parts.items():
             assert close_to(min(getattr(row, name) for row in probe.ops(local_ip=ip)), seconds), name
         for row in probe.ops(local_ip=ip):
@@ -97,7 +97,7 @@ def test_delay_of_each_part(probe: Probe, net: Link) -> None:
 @pytest.mark.parametrize("what", ["loss", "reordering", "both"])
 def test_a_bad_wire(probe: Probe, what: str, size: int) -> None:
     """Requests are lost and sent again, overtake each other, come twice: each is counted once."""
-    chance = random.Random(size)  # noqa: S311 -- the same wire every time
+    chance = random.Random(size)  # the same wire every time
 
     def fate(number: int, packet: bytes) -> float | None:
         if what != "reordering" and chance.random() < 0.02:
@@ -128,9 +128,9 @@ def test_a_bad_wire(probe: Probe, what: str, size: int) -> None:
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
         wanted = {("GET /words/*", "200"): count * connections}
-        probe.shows(lambda: probe.requests(local_ip=net.client4), wanted)
-        probe.shows(lambda: probe.requests(local_ip=net.server4), wanted)
-        probe.shows(lambda: probe.sums("active", local_ip=net.client4)["active"], 0)
+        probe.shows_requests(wanted, local_ip=net.client4)
+        probe.shows_requests(wanted, local_ip=net.server4)
+        probe.shows_sums({"active": 0}, local_ip=net.client4)
         again = net.client.counter("TcpRetransSegs"), net.server.counter("TcpRetransSegs")
         assert probe.sums("retransmits", local_ip=net.client4) == {"retransmits": again[0]}
-        probe.shows(lambda: probe.sums("retransmits", local_ip=net.server4), {"retransmits": again[1]})
+        probe.shows_sums({"retransmits": again[1]}, local_ip=net.server4)

@@ -7,6 +7,7 @@ import mmap
 import os
 import struct
 from types import TracebackType
+from typing import Self
 
 _SETUP, _ENTER = 425, 426
 _SQ_RING, _SQES = 0, 0x10000000
@@ -54,7 +55,7 @@ class Ring:
     def _word(self, offset: int) -> int:
         return int(struct.unpack_from("<I", self._ring, offset)[0])
 
-    def __enter__(self) -> Ring:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

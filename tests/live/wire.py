@@ -29,7 +29,12 @@ def wire(fate: Fate) -> Iterator[Link]:
     with namespace("near") as client, namespace("far") as server:
         third = int(client.name.split("-")[2]) % 250
         made = Link(
-            client, server, f"10.{part}.{third}.1", f"10.{part}.{third}.2", f"fd01:{part}:{third}::1", f"fd01:{part}:{third}::2"
+            client,
+            server,
+            f"10.{part}.{third}.1",
+            f"10.{part}.{third}.2",
+            f"fd01:{part}:{third}::1",
+            f"fd01:{part}:{third}::2",
         )
         near = _tun(client, made.client4, made.client6)
         far = _tun(server, made.server4, made.server6)
