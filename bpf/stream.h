@@ -88,6 +88,14 @@ static __noinline int stash_keep(void *skb, struct cursor *cu, __u64 key, __u32 
 	return 0;
 }
 
+/* In microseconds, at most an hour. */
+static __always_inline __u32 stash_age(const struct stash *s, __u64 now)
+{
+	__u64 us = now > s->ns ? (now - s->ns) / 1000 : 0;
+
+	return us >> 32 ? 0xffffffff : us;
+}
+
 /* Bytes were missed, or are not what they should be: wait for a packet that starts a message. */
 static __noinline int stream_astray(struct cursor *cu, __u32 end)
 {
@@ -179,18 +187,33 @@ static __always_inline int stream_ready(struct cursor *cu, struct half *h, const
 	return 0;
 }
 
+/* The rest of a head came before its beginning and is gone: a request is taken to have ended with it. What follows is
+ * read if it begins a message. */
+static __noinline int stream_cut_head(struct conn *c, struct talk *t, struct cursor *cu, __u32 end)
+{
+	struct view v = { .now = bpf_ktime_get_ns() };
+
+	if (!c || !t || !cu)
+		return 0;
+	cu->flags = 0;
+	http1_asked(c, t, cu, &v, end - cu->start);
+	cu->astray = 1;
+	cu->pos = end;
+	cu->stash = 0;
+	return 0;
+}
+
 /* A packet that was missing is read; what had come before it is not read again. */
-static __always_inline void stream_settle(struct cursor *cu, struct half *h, int protocol)
+static __always_inline void stream_settle(struct conn *c, struct talk *t, struct cursor *cu,
+					  struct half *h, int protocol, int asking)
 {
 	if (cu->pos + cu->stash == h->next)
 		return;
-	if (protocol == PROTOCOL_HTTP1 && (cu->phase == HTTP1_LINES || cu->phase == HTTP1_LONG)) {
-		cu->pos = h->next;
-		cu->stash = 0;
-		cu->phase = HTTP1_LONG;
-		return;
-	}
-	stream_astray(cu, h->next);
+	if (protocol == PROTOCOL_HTTP1 && asking &&
+	    (cu->phase == HTTP1_LINES || cu->phase == HTTP1_LONG))
+		stream_cut_head(c, t, cu, h->next);
+	else
+		stream_astray(cu, h->next);
 }
 
 /* What to do about a step's answer other than STEP_ON. */
@@ -241,7 +264,7 @@ static __always_inline int stream_read(void *skb, struct conn *c, struct talk *t
 		} else {
 			__u32 from = cu->pos + s->len;
 
-			v.first_ns = s->ns;
+			v.age_us = stash_age(s, v.now);
 			v.base = cu->pos;
 			v.n = stash_append(skb, s, p->at + (from - p->seq), end - from);
 			window_copy(w, &s->window);
@@ -254,7 +277,7 @@ static __always_inline int stream_read(void *skb, struct conn *c, struct talk *t
 		/* the bytes at pos may be in the window already */
 		v.at = cu->pos - v.base;
 		if (v.at >= v.n) {
-			v.first_ns = 0;
+			v.age_us = 0;
 			v.base = cu->pos;
 			v.at = 0;
 			v.n = window_load(skb, w, p->at + (cu->pos - p->seq), end - cu->pos);
@@ -268,8 +291,7 @@ static __always_inline int stream_read(void *skb, struct conn *c, struct talk *t
 		v.n = blur_index(v.n, t->zero);
 		v.base = blur(v.base, t->zero);
 		v.now = blur(v.now, t->zero);
-		v.first_ns = blur(v.first_ns, t->zero);
-		v.full = blur(!v.at && v.n == WINDOW, t->zero);
+		v.age_us = blur(v.age_us, t->zero);
 		before = v.at;
 		step = stream_step(skb, c, t, cu, w, &v, p, asking, protocol);
 		if (step == STEP_MORE) {

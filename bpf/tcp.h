@@ -231,7 +231,7 @@ static __always_inline int tcp_read(void *skb, struct conn *c, sock_t *sk, struc
 	if (again)
 		return READER(protocol, asking);
 	if (c->candidate)
-		stream_settle(&t->cursor[direction], h, protocol);
+		stream_settle(c, t, &t->cursor[direction], h, protocol, asking);
 	else
 		bpf_sk_storage_delete(&talks, sk);
 out:

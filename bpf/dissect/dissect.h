@@ -18,13 +18,24 @@ enum step {
 };
 
 struct view {
-	__u64 now;      /* 0: no clock read yet */
-	__u64 first_ns; /* when the first byte of the window came, 0: with this packet */
-	__u32 base;     /* sequence number of window byte 0 */
+	__u64 now;
+	__u32 age_us; /* how long ago the window's first byte came */
+	__u32 base;   /* sequence number of window byte 0 */
 	__u32 at;
-	__u32 n;    /* bytes in the window */
-	__u32 full; /* the window cannot hold more from "at" on */
+	__u32 n; /* bytes in the window */
 };
+
+/* When the first byte at "at" came. */
+static __always_inline __u64 view_first_ns(const struct view *v)
+{
+	return v->now - v->age_us * 1000ULL;
+}
+
+/* Whether the window cannot hold more from "at" on. */
+static __always_inline int view_full(const struct view *v)
+{
+	return !v->at && v->n == WINDOW;
+}
 
 #define BYTE(w, i) ((w)->at[(i) & (WINDOW - 1)])
 #define WORD(w, i) word_at(&(w)->at[(i) & (WINDOW - 1)])

@@ -199,7 +199,7 @@ static __always_inline int dns_step(void *skb, struct conn *c, struct cursor *cu
 	if (len < DNS_HEADER + 5)
 		return STEP_ALIEN;
 	/* a question must be there as a whole, of an answer as much as the window takes */
-	if (left < 2 + len && !v->full)
+	if (left < 2 + len && !view_full(v))
 		return STEP_MORE;
 	from = v->base + in.at;
 	in.off = (__s32)(from - packet_seq) >= 0 ? packet_at + (from - packet_seq) : 0;

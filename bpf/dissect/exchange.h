@@ -23,7 +23,7 @@ static __always_inline void exchange_ask(struct talk *t, __u64 op, __u32 method,
 	}
 	r = exchange_slot(t, t->asked);
 	r->op = op;
-	r->first_ns = v->first_ns ? v->first_ns : v->now;
+	r->first_ns = view_first_ns(v);
 	r->send_us = SEND_OPEN;
 	r->bytes = 0;
 	r->method = method;
@@ -56,7 +56,7 @@ static __always_inline void exchange_answer(struct talk *t, __u32 status, int mi
 {
 	if (missed && t->asked != t->answered)
 		t->answered = t->asked - 1;
-	t->response_first_ns = v->first_ns ? v->first_ns : v->now;
+	t->response_first_ns = view_first_ns(v);
 	t->response_status = status;
 	t->response_open = 1;
 }

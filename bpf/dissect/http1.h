@@ -305,14 +305,14 @@ static __always_inline int http1_request_line(struct talk *t, struct cursor *cu,
 		return STEP_MORE;
 	if (!http1_is_method(four))
 		return STEP_ALIEN;
-	if (left < 12 && !v->full)
+	if (left < 12 && !view_full(v))
 		return STEP_MORE;
 	target = http1_method_end(w, at);
 	target = blur_index(target, cu->lines.zero);
 	if (!target)
 		return STEP_ALIEN;
 	end = http1_target(w, &cu->lines, at, target, v->n, &hash);
-	if (end >= v->n && !v->full)
+	if (end >= v->n && !view_full(v))
 		return STEP_MORE;
 	if (four == FOUR('H', 'E', 'A', 'D'))
 		method = METHOD_HEAD;
@@ -342,7 +342,7 @@ static __always_inline int http1_status_line(struct talk *t, struct cursor *cu, 
 	__u64 word = WORD(w, at);
 	__u32 a, b, d, status;
 
-	if (left < 13 && !v->full)
+	if (left < 13 && !view_full(v))
 		return STEP_MORE;
 	if ((word & 0x00ffffffffffffffULL) != EIGHT('H', 'T', 'T', 'P', '/', '1', '.', 0))
 		return STEP_ALIEN;
@@ -497,7 +497,7 @@ static __noinline int http1_chunk(struct cursor *cu, struct window *w, struct vi
 	i = blur_index(i, zero);
 	lf = http1_line_end(w, i, v->n, zero);
 	if (lf >= v->n)
-		return v->full ? STEP_ALIEN : STEP_MORE;
+		return view_full(v) ? STEP_ALIEN : STEP_MORE;
 	if (i == v->at)
 		return STEP_ALIEN;
 	v->at = lf + 1;
@@ -567,7 +567,7 @@ static __always_inline int http1_lines(struct conn *c, struct talk *t, struct cu
 	}
 	if (l->done || l->at != first)
 		return STEP_ON;
-	if (cu->phase == HTTP1_LONG || v->full) {
+	if (cu->phase == HTTP1_LONG || view_full(v)) {
 		if (cu->phase != HTTP1_TRAILER)
 			cu->phase = HTTP1_LONG;
 		v->at = v->n;

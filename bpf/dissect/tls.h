@@ -104,7 +104,7 @@ static __always_inline int tls_extension(struct conn *c, struct talk *t, struct 
 	type = SHORT(w, at);
 	len = SHORT(w, at + 2);
 	if (type == TLS_EXT_SERVER_NAME || type == TLS_EXT_ALPN || type == TLS_EXT_VERSIONS) {
-		if (left < 4 + len && !v->full)
+		if (left < 4 + len && !view_full(v))
 			return STEP_MORE;
 		/* of a list that is longer than the window the first entry is all that is read */
 		if (type == TLS_EXT_ALPN)
@@ -135,7 +135,7 @@ static __always_inline int tls_step(struct conn *c, struct talk *t, struct curso
 		return tls_extension(c, t, cu, w, v);
 	len = BYTE(w, v->at);
 	if (left < 3 + len)
-		return v->full ? STEP_ALIEN : STEP_MORE;
+		return view_full(v) ? STEP_ALIEN : STEP_MORE;
 	v->at += 3 + len;
 	cu->phase = TLS_EXTENSIONS;
 	return STEP_ON;
