@@ -123,6 +123,9 @@ def test_a_bad_wire(probe: Probe, what: str, size: int) -> None:
             each.start()
         for each in threads:
             each.join()
+        # what is sent again later has no payload: FIN
+        again = [ns.counter("TcpRetransSegs") for ns in (net.client, net.server)]
+        again[1] -= net.server.counter("TcpExtTCPSynRetrans")  # there was no socket yet
         for client in clients:
             client.close()
         listener.shutdown(socket.SHUT_RDWR)
@@ -131,6 +134,5 @@ def test_a_bad_wire(probe: Probe, what: str, size: int) -> None:
         probe.shows_requests(wanted, local_ip=net.client4)
         probe.shows_requests(wanted, local_ip=net.server4)
         probe.shows_sums({"active": 0}, local_ip=net.client4)
-        again = net.client.counter("TcpRetransSegs"), net.server.counter("TcpRetransSegs")
-        assert probe.sums("retransmits", local_ip=net.client4) == {"retransmits": again[0]}
+        probe.shows_sums({"retransmits": again[0]}, local_ip=net.client4)
         probe.shows_sums({"retransmits": again[1]}, local_ip=net.server4)
