@@ -136,3 +136,30 @@ def test_a_bad_wire(probe: Probe, what: str, size: int) -> None:
         probe.shows_sums({"active": 0}, local_ip=net.client4)
         probe.shows_sums({"retransmits": again[0]}, local_ip=net.client4)
         probe.shows_sums({"retransmits": again[1]}, local_ip=net.server4)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3], ids=["each", "every-second", "every-third"])
+def test_heads_back_to_front(probe: Probe, turns: int) -> None:
+    """A head over two segments whose second comes first, the connection's very first among them."""
+    long = 0
+
+    def fate(number: int, packet: bytes) -> float | None:
+        nonlocal long
+        if len(packet) < 1400:
+            return 0.0005
+        long += 1
+        return 0.004 if (long - 1) % turns == 0 else 0.0005
+
+    request = b"GET /back HTTP/1.1\r\nHost: back.test\r\nX: %b\r\n\r\n" % (b"x" * 2000)
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    with wire(fate) as net:
+        with net.connection(PORT) as (client, server):
+            for _ in range(20):
+                for data, sender, receiver in ((request, client, server), (response, server, client)):
+                    sender.sendall(data)
+                    left = len(data)
+                    while left:
+                        left -= len(receiver.recv(left))
+        for ip in (net.client4, net.server4):
+            probe.shows_requests({("GET /back", "200"): 20}, local_ip=ip)
+            probe.shows_sums({"opened": 1, "active": 0}, local_ip=ip)
