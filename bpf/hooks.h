@@ -138,6 +138,9 @@ static __always_inline int hook_tcp(void *skb, sock_t *sk, struct packet *p, int
 	if (p->flags & TCP_SYN) {
 		if (direction == EGRESS && sk->state == TCP_STATE_SYN_SENT)
 			tcp_syn_out(c);
+		/* TCP Fast Open: what a client says in its SYN is not read */
+		if (direction == EGRESS && p->len)
+			lose(LOST_GAP);
 		return READER_NONE;
 	}
 	if (p->flags & TCP_RST)
