@@ -107,7 +107,7 @@ def test_io_uring_reads(probe: Probe, net: Link) -> None:
 
 
 def test_data_in_the_first_packet(probe: Probe, net: Link) -> None:
-    """TCP Fast Open: the request travels in the SYN. The server's side counts it; the client's does not, and says so."""
+    """TCP Fast Open: the request travels in the SYN. The server counts it; the client does not, and says so."""
     gaps = probe.source.lost()["gap"]
     request = b"GET /fast HTTP/1.1\r\nHost: fast.test\r\n\r\n"
     net.client.set(ipv4__tcp_fastopen=0x3)
