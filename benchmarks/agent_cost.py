@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import subprocess
 import sys
 import time
@@ -11,7 +12,9 @@ from pathlib import Path
 
 from benchmarks import probes, servers
 
-OPERATIONS = 100
+MANY_OPERATIONS = 380
+"""Give about 20,000 series: both ends are observed."""
+PACED = Path(__file__).with_name("paced.py")
 _SCRIPT = """
 local n = 0
 request = function()
@@ -28,6 +31,7 @@ def user_cpu(home: Path, seconds: int) -> dict[str, float]:
     script.write_text(_SCRIPT)
     shares = {}
     with servers.nginx(home / "nginx") as port, probes.agent(home / "agent") as agent:
+        born = time.monotonic()
         with _load(port, script, -1, 5):
             time.sleep(6)  # the operations are new once
         for name, rate in (("idle", 0), ("1k", 1_000), ("10k", 10_000), ("most", -1)):
@@ -36,10 +40,37 @@ def user_cpu(home: Path, seconds: int) -> dict[str, float]:
                 before, began = agent.cpu(), time.monotonic()
                 time.sleep(seconds)
                 shares[name] = 100 * (agent.cpu() - before) / (time.monotonic() - began)
+        shares["series"] = _series(agent)
         shares["rss_mib"] = agent.rss()
+        shares["age_s"] = time.monotonic() - born
         shares["maps_mib"] = agent.map_bytes() / 2**20
-        shares["start_s"] = agent.started
+        subprocess.run([sys.executable, str(PACED), str(port), "500", "2", str(MANY_OPERATIONS)], check=True)
+        time.sleep(2.5)
+        shares["http_series"] = _series(agent)
+        shares["http_ms"] = statistics.median(_timed(agent) for _ in range(5))
     return shares
+
+
+def starts(home: Path, count: int) -> dict[str, float]:
+    """Seconds from the start of the process, warm: median."""
+    found = []
+    for number in range(count):
+        with probes.agent(home / f"start-{number}") as agent:
+            found.append((agent.attached, agent.answered))
+    return {
+        "attached_s": statistics.median(attached for attached, _ in found),
+        "answered_s": statistics.median(answered for _, answered in found),
+    }
+
+
+def _series(agent: probes.Agent) -> int:
+    return sum(1 for line in agent.get("/metrics").split(b"\n") if line and not line.startswith(b"#"))
+
+
+def _timed(agent: probes.Agent) -> float:
+    began = time.monotonic()
+    agent.get("/metrics")
+    return 1_000 * (time.monotonic() - began)
 
 
 @contextlib.contextmanager
@@ -50,7 +81,7 @@ def _load(port: int, script: Path, rate: int, seconds: int) -> Iterator[None]:
     if rate < 0:
         command = ["wrk", "-t1", "-c16", f"-d{seconds}s", "-s", str(script), f"http://127.0.0.1:{port}/"]
     else:
-        command = [sys.executable, str(Path(__file__).with_name("paced.py")), str(port), str(rate), str(seconds)]
+        command = [sys.executable, str(PACED), str(port), str(rate), str(seconds)]
     load = subprocess.Popen([*servers.PIN, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import fcntl
 import json
 import os
 import re
@@ -12,17 +14,34 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.servers import free_port
-from kindling.capture.bpf import attach, cgroup, syscall
-from kindling.capture.bpf.program import ProgramSpec
+from kindling.capture.bpf import cgroup, syscall
 from kindling.capture.bpf.syscall import AttachType, ProgramType
 
 KINDLING = Path(sys.executable).with_name("kindling")
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
+HOOKS = (
+    (ProgramType.CGROUP_SOCK, AttachType.SOCK_CREATE),
+    (ProgramType.CGROUP_SOCK, AttachType.SOCK_RELEASE),
+    (ProgramType.CGROUP_SOCK_ADDR, AttachType.CONNECT4),
+    (ProgramType.CGROUP_SOCK_ADDR, AttachType.CONNECT6),
+    (ProgramType.SOCK_OPS, AttachType.SOCK_OPS),
+    (ProgramType.CGROUP_SKB, AttachType.INGRESS),
+    (ProgramType.CGROUP_SKB, AttachType.EGRESS),
+)
+_PACKETS = {int(AttachType.INGRESS), int(AttachType.EGRESS)}
+_LINK_GET_FD_BY_ID, _LINK_DETACH = 30, 34
+_PERF_ENABLE, _PERF_DISABLE = 0x2400, 0x2401
+_PIDFD_GETFD = 438
+_libc = ctypes.CDLL(None, use_errno=True)
+
+Switched = Callable[[], AbstractContextManager[None]]
+
 RETURN_1 = struct.pack("<BBhi", 0xB7, 0, 0, 1) + struct.pack("<BBhi", 0x95, 0, 0, 0)
 
 
@@ -30,8 +49,10 @@ RETURN_1 = struct.pack("<BBhi", 0xB7, 0, 0, 1) + struct.pack("<BBhi", 0x95, 0, 0
 class Agent:
     pid: int
     url: str
-    started: float
-    """Seconds from the start of the process to the first answer with counts."""
+    attached: float
+    """Seconds from the start of the process until every packet is counted."""
+    answered: float
+    """Seconds until it answers over HTTP, its tables read once."""
 
     def get(self, path: str) -> bytes:
         with urllib.request.urlopen(self.url + path, timeout=10) as answer:
@@ -87,39 +108,125 @@ def agent(home: Path) -> Iterator[Agent]:
     command = [str(KINDLING), "agent", "--listen", f"127.0.0.1:{port}", "--data", str(home), "--quiet"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        started = _first_count(url, process, began)
-        yield Agent(process.pid, url, started)
+        attached = _wait(process, began, lambda: _sees_packets(process.pid))
+        answered = _wait(process, began, lambda: _answers(url))
+        yield Agent(process.pid, url, attached, answered)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(20)
 
 
-def _first_count(url: str, process: subprocess.Popen[bytes], began: float) -> float:
+def _wait(process: subprocess.Popen[bytes], began: float, done: Callable[[], bool]) -> float:
     while time.monotonic() < began + 30:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url + "/healthz", timeout=1):
+        if done():
             return time.monotonic() - began
         if process.poll() is not None:
             raise SystemExit("the agent did not start: run `kindling agent` to see why")
-        time.sleep(0.01)
-    raise SystemExit("the agent did not answer within 30 s")
+        time.sleep(0.005)
+    raise SystemExit("the agent did not start within 30 s")
+
+
+def _sees_packets(pid: int) -> bool:
+    """The programs of packets are attached; they come last."""
+    return {int(info["attach_type"]) for info in _fdinfos(pid) if "attach_type" in info} >= _PACKETS
+
+
+def _answers(url: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url + "/healthz", timeout=1):
+        return True
+    return False
+
+
+def attach_all(programs: list[tuple[int, int]]) -> Switched:
+    """Return what attaches programs (descriptor, attach type) to the root while it is entered."""
+
+    @contextlib.contextmanager
+    def attached() -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            root = cgroup.open_root()
+            stack.callback(os.close, root)
+            for program, kind in programs:
+                stack.callback(os.close, syscall.link_create(program, root, kind))
+            yield
+
+    return attached
 
 
 @contextlib.contextmanager
-def empty() -> Iterator[int]:
-    """Programs that return 1 at both packet hooks. Yields this process' id, whose descriptors they are."""
-    root = cgroup.open_root()
-    specs = [
-        ProgramSpec("kb_in", "cgroup_skb/ingress", ProgramType.CGROUP_SKB, AttachType.INGRESS, RETURN_1, ()),
-        ProgramSpec("kb_out", "cgroup_skb/egress", ProgramType.CGROUP_SKB, AttachType.EGRESS, RETURN_1, ()),
-    ]
-    loaded = [(spec, syscall.program_load(spec.kind, spec.code, attach=spec.attach, name=spec.name)) for spec in specs]
-    attached = attach.attach(loaded, root)
+def loaded_empty() -> Iterator[Switched]:
+    """Programs that return 1, for every hook that the agent uses."""
+    with contextlib.ExitStack() as stack:
+        programs = []
+        for kind, attach in HOOKS:
+            fd = syscall.program_load(kind, RETURN_1, attach=attach, name="kb_empty")
+            stack.callback(os.close, fd)
+            programs.append((fd, int(attach)))
+        yield attach_all(programs)
+
+
+@contextlib.contextmanager
+def empty() -> Iterator[None]:
+    with loaded_empty() as attached, attached():
+        yield
+
+
+@contextlib.contextmanager
+def switch(pid: int) -> Iterator[Switched]:
+    """Detach the programs of a running agent, for good, and yield what attaches them while it is entered."""
+    with contextlib.ExitStack() as stack:
+        programs = []
+        for info in list(_fdinfos(pid)):
+            if "link_id" not in info or "attach_type" not in info:
+                continue
+            program = syscall.program_by_id(int(info["prog_id"]))
+            stack.callback(os.close, program)
+            programs.append((program, int(info["attach_type"])))
+            link = _call(_LINK_GET_FD_BY_ID, int(info["link_id"]))
+            _call(_LINK_DETACH, link)
+            os.close(link)
+        if not programs:
+            raise SystemExit("the agent has no links: this kernel is too old for this benchmark")
+        attached = attach_all(programs)
+        drops = _perf_events(pid)
+        for event in drops:
+            stack.callback(os.close, event)
+            fcntl.ioctl(event, _PERF_DISABLE, 0)
+
+        @contextlib.contextmanager
+        def both() -> Iterator[None]:
+            with attached():
+                for event in drops:
+                    fcntl.ioctl(event, _PERF_ENABLE, 0)
+                try:
+                    yield
+                finally:
+                    for event in drops:
+                        fcntl.ioctl(event, _PERF_DISABLE, 0)
+
+        yield both
+
+
+def _call(command: int, number: int) -> int:
+    return syscall.check(syscall.bpf(command, syscall.attributes(struct.pack("<I", number))))
+
+
+def _perf_events(pid: int) -> list[int]:
+    """Return descriptors of an agent's tracepoints (of what counts drops)."""
+    process = os.pidfd_open(pid)
     try:
-        yield os.getpid()
+        return [
+            _checked(_libc.syscall(_PIDFD_GETFD, process, int(path.name), 0))
+            for path in Path(f"/proc/{pid}/fd").iterdir()
+            if "perf_event" in str(path.readlink())
+        ]
     finally:
-        attached.close()
-        for fd in (root, *(fd for _, fd in loaded)):
-            os.close(fd)
+        os.close(process)
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    return result
 
 
 def empty_runs() -> tuple[int, int]:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 CPU = "1"
 """Client and server share a processor, so that what both ends cost shows in the throughput."""
-PIN = ["taskset", "-c", CPU]
+PIN = ["nice", "-n", "-19", "taskset", "-c", CPU]
+"""And before whatever else wants to run there."""
 
 _NGINX = """
 daemon off; worker_processes 1; error_log /dev/null; pid {home}/pid;

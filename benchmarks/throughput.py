@@ -1,51 +1,50 @@
-"""What is left of the throughput: nothing attached, empty programs, the agent, in turns and in random order."""
+"""What is left of the throughput: nothing attached, empty programs, the agent; slices in turns, in random order."""
 
 from __future__ import annotations
 
 import contextlib
 import random
 import statistics
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import probes, servers, syscalls
+from benchmarks import load, probes, servers
 
 MODES = ("none", "none", "empty", "agent")
 """Twice without anything: their mean is the baseline, their difference the noise."""
 
+Ratios = dict[str, dict[str, list[float]]]
 
-def kept(home: Path, rounds: int, seconds: int) -> dict[str, dict[str, list[float]]]:
-    """Ratios to the baseline of the same round, by workload and mode."""
-    ratios: dict[str, dict[str, list[float]]] = {}
-    with servers.nginx(home / "nginx") as web, servers.redis(home / "redis") as store:
-        workloads: dict[str, Callable[[], float]] = {
-            "nginx": lambda: servers.keepalive_requests(web, seconds),
-            "redis": lambda: servers.redis_gets(store, 40_000 * seconds),
-            "connects": lambda: servers.short_connections(web, 8_000 * seconds),
-            **syscalls.WORKLOADS,
-        }
-        for work in workloads.values():
-            work()
-        for number in range(rounds):
-            order = list(MODES)
-            random.shuffle(order)
-            values: dict[str, dict[str, list[float]]] = {name: {} for name in workloads}
-            for mode in order:
-                with _attached(mode, home / f"agent-{number}"):
-                    for name, work in workloads.items():
-                        values[name].setdefault(mode, []).append(work())
-            for name, of_mode in values.items():
-                baseline = statistics.mean(of_mode["none"])
-                for mode in ("none", "empty", "agent"):
-                    ratios.setdefault(name, {}).setdefault(mode, []).append(of_mode[mode][-1] / baseline)
+
+def kept(home: Path, rounds: int, seconds: float) -> Ratios:
+    """Ratios to the baseline of the same round, by workload and mode.
+
+    One agent runs all the time; its programs are attached and detached, so that a round takes seconds, and what else
+    goes on on the machine meets all modes.
+    """
+    ratios: Ratios = {name: {mode: [] for mode in MODES} for name in (*load.NETWORK, *load.CALLS)}
+    with (
+        probes.agent(home / "agent") as agent,
+        servers.nginx(home / "nginx") as web,
+        servers.redis(home / "redis") as store,
+        probes.switch(agent.pid) as attached,
+        probes.loaded_empty() as empty,
+    ):
+        ports = {"http": web, "connects": web, "redis": store}
+        modes = {"none": contextlib.nullcontext, "empty": empty, "agent": attached}
+        for name in ratios:
+            load.rate(name, seconds, ports.get(name, 0))
+        for _ in range(rounds):
+            for name, of_mode in ratios.items():
+                values: dict[str, list[float]] = {}
+                for mode in random.sample(MODES, len(MODES)):
+                    with modes[mode]():
+                        values.setdefault(mode, []).append(load.rate(name, seconds, ports.get(name, 0)))
+                baseline = statistics.mean(values["none"])
+                for mode, rates in values.items():
+                    of_mode[mode] += [rate / baseline for rate in rates]
     return ratios
 
 
-@contextlib.contextmanager
-def _attached(mode: str, home: Path) -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        if mode == "empty":
-            stack.enter_context(probes.empty())
-        elif mode == "agent":
-            stack.enter_context(probes.agent(home))
-        yield
+def quartiles(values: list[float]) -> tuple[float, float, float]:
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
