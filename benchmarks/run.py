@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -100,6 +101,7 @@ def main() -> int:
     if absent := servers.missing():
         print(f"bench: not installed: {', '.join(absent)}; `make setup-test` installs them", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing stays behind
     load.build()
     facts = machine.facts()
     facts["busy before"] = f"{machine.wait_until_free(10 if quick else 60):.0%}"
