@@ -87,7 +87,10 @@ struct conn {
 	__u32 flow_gen;
 	struct half half[2]; /* by enum direction */
 	__u64 connect_ns;
-	__u64 recent[RECENT_FLOWS]; /* UDP: flows in which this socket is counted */
+	union {
+		__u64 recent[RECENT_FLOWS]; /* UDP: flows in which this socket is counted */
+		__u64 begin; /* TCP: where the stream begins, if a later packet came first */
+	};
 	__u16 flags;                /* enum conn_flag */
 	__u8 role;
 	__u8 protocol;

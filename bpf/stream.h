@@ -20,6 +20,9 @@
 /* Of a connection joined midway: the first packet starts a message, or is astray. */
 #define STREAM_JOINED 2
 
+/* After a head whose end was not read: a body may follow it, but pos is known, and what is missing there may come. */
+#define STREAM_CUT 3
+
 static __always_inline __u64 stash_key(void *skb, int direction)
 {
 	return mix_end(mix(mix(config.seed, bpf_get_socket_cookie(skb)), direction));
@@ -169,7 +172,8 @@ static __always_inline int stream_ready(struct cursor *cu, struct half *h, const
 	}
 	if ((__s32)(p->seq + p->len - at) <= 0)
 		return 0;
-	if ((__s32)(p->seq - at) <= 0 || cu->skip >= p->seq - cu->pos || cu->astray) {
+	if ((__s32)(p->seq - at) <= 0 || cu->skip >= p->seq - cu->pos ||
+	    (cu->astray && cu->astray != STREAM_CUT)) {
 		h->missed = 0;
 		return 1;
 	}
@@ -197,7 +201,7 @@ static __noinline int stream_cut_head(struct conn *c, struct talk *t, struct cur
 		return 0;
 	cu->flags = 0;
 	http1_asked(c, t, cu, &v, end - cu->start);
-	cu->astray = 1;
+	cu->astray = STREAM_CUT;
 	cu->pos = end;
 	cu->stash = 0;
 	return 0;

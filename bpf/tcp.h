@@ -11,6 +11,9 @@
 /* Packets a server may send first before its connection must show, name or no name. */
 #define TCP_UNSETTLED 8
 
+/* Of conn.begin: it holds a sequence number. */
+#define TCP_BEGIN (1ULL << 32)
+
 enum tcp_state {
 	TCP_STATE_SYN_SENT = 2,
 	TCP_STATE_SYN_RECV = 3,
@@ -138,8 +141,20 @@ static __always_inline int tcp_payload(void *skb, struct conn *c, sock_t *sk,
 				       const struct packet *p, int direction)
 {
 	struct half *h = &c->half[direction];
+	int undecided = !c->settled && !c->candidate && tcp_asking(c, direction);
+	__u32 begin = h->flags & HALF_STARTED ? h->next : p->seq;
 	__u32 fresh = tcp_fresh(h, p);
 
+	/* what comes before the stream's beginning tells nothing: wait for it */
+	if (undecided && !c->begin && p->seq != begin)
+		c->begin = TCP_BEGIN | begin;
+	if (undecided && (c->begin ? c->begin == (TCP_BEGIN | p->seq) : !!fresh)) {
+		tcp_detect(skb, c, p);
+		if (c->candidate)
+			tcp_talk(c, sk, p, direction);
+		if (c->begin)
+			h->missed = 1;
+	}
 	if (!fresh) {
 		if (direction == EGRESS)
 			tcp_retransmitted(c, p->segments);
@@ -151,11 +166,6 @@ static __always_inline int tcp_payload(void *skb, struct conn *c, sock_t *sk,
 	}
 	h->bytes += fresh;
 	h->packets += p->segments;
-	if (!c->settled && !c->candidate && tcp_asking(c, direction)) {
-		tcp_detect(skb, c, p);
-		if (c->candidate)
-			tcp_talk(c, sk, p, direction);
-	}
 	if (c->candidate)
 		return READER(c->candidate, tcp_asking(c, direction) || c->early);
 	tcp_gather(c, sk, p, direction);
