@@ -91,7 +91,7 @@ struct conn {
 		__u64 recent[RECENT_FLOWS]; /* UDP: flows in which this socket is counted */
 		__u64 begin; /* TCP: where the stream begins, if a later packet came first */
 	};
-	__u16 flags;                /* enum conn_flag */
+	__u16 flags; /* enum conn_flag */
 	__u8 role;
 	__u8 protocol;
 	__u8 settled;
