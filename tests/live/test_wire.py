@@ -130,6 +130,13 @@ def test_a_bad_wire(probe: Probe, what: str, size: int) -> None:
             client.close()
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
+        if what == "both":
+            # a connection whose handshake's end is lost while its first packets overtake each other may go
+            # unread (docs/limits.md): then fewer are counted, and never more
+            probe.shows_sums({"active": 0}, local_ip=net.client4)
+            for ip in (net.client4, net.server4):
+                assert count * connections // 2 < probe.count(local_ip=ip) <= count * connections
+            return
         wanted = {("GET /words/*", "200"): count * connections}
         probe.shows_requests(wanted, local_ip=net.client4)
         probe.shows_requests(wanted, local_ip=net.server4)
