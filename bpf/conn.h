@@ -28,6 +28,12 @@ static __always_inline void conn_begin(struct conn *c, __u8 role, __u8 transport
 	c->early = 0;
 }
 
+/* Whether requests of this connection go this way. */
+static __always_inline int conn_asking(const struct conn *c, int direction)
+{
+	return (c->role == ROLE_CLIENT) == (direction == EGRESS);
+}
+
 static __always_inline void conn_established(struct conn *c, __u64 now)
 {
 	struct flow_slot *f;

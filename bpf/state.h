@@ -29,7 +29,6 @@ struct control {
 };
 
 enum conn_flag {
-	CONN_LISTENING = 1 << 0,
 	CONN_CONNECTING = 1 << 1,  /* connect() was called, no SYN seen yet */
 	CONN_SYN_SENT = 1 << 2,    /* the SYN is out */
 	CONN_OPEN = 1 << 3,        /* established and counted */
@@ -42,7 +41,6 @@ enum conn_flag {
 enum half_flag {
 	HALF_STARTED = 1 << 0, /* "next" holds a sequence number */
 	HALF_RESET = 1 << 1,   /* a RST went this way */
-	HALF_FIN = 1 << 2,
 };
 
 /* One direction of a socket's packets. Written by the program of that direction alone. */

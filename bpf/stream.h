@@ -91,7 +91,7 @@ static __noinline int stash_keep(void *skb, struct cursor *cu, __u64 key, __u32 
 	return 0;
 }
 
-/* In microseconds, at most an hour. */
+/* In microseconds, at most 71 minutes. */
 static __always_inline __u32 stash_age(const struct stash *s, __u64 now)
 {
 	__u64 us = now > s->ns ? (now - s->ns) / 1000 : 0;

@@ -39,11 +39,6 @@ static __always_inline __u32 tcp_fresh(struct half *h, const struct packet *p)
 	return fresh;
 }
 
-static __always_inline int tcp_asking(const struct conn *c, int direction)
-{
-	return (c->role == ROLE_CLIENT) == (direction == EGRESS);
-}
-
 /* First payload in the request's direction: who reads it? */
 static __always_inline void tcp_detect(void *skb, struct conn *c, const struct packet *p)
 {
@@ -141,7 +136,7 @@ static __always_inline int tcp_payload(void *skb, struct conn *c, sock_t *sk,
 				       const struct packet *p, int direction)
 {
 	struct half *h = &c->half[direction];
-	int undecided = !c->settled && !c->candidate && tcp_asking(c, direction);
+	int undecided = !c->settled && !c->candidate && conn_asking(c, direction);
 	__u32 begin = h->flags & HALF_STARTED ? h->next : p->seq;
 	__u32 fresh = tcp_fresh(h, p);
 
@@ -161,13 +156,13 @@ static __always_inline int tcp_payload(void *skb, struct conn *c, sock_t *sk,
 		else
 			h->packets += p->segments;
 		/* it may be the one that others wait for */
-		return h->missed && c->candidate ? READER(c->candidate, tcp_asking(c, direction))
+		return h->missed && c->candidate ? READER(c->candidate, conn_asking(c, direction))
 						 : 0;
 	}
 	h->bytes += fresh;
 	h->packets += p->segments;
 	if (c->candidate)
-		return READER(c->candidate, tcp_asking(c, direction) || c->early);
+		return READER(c->candidate, conn_asking(c, direction) || c->early);
 	tcp_gather(c, sk, p, direction);
 	return 0;
 }

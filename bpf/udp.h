@@ -44,7 +44,7 @@ static __always_inline void udp_open(struct conn *shared, struct flow_slot *f)
 static __always_inline void udp_read(void *skb, struct conn *c, struct window *w,
 				     const struct packet *p, __u32 n)
 {
-	int asking = (c->role == ROLE_CLIENT) == (p->direction == EGRESS);
+	int asking = conn_asking(c, p->direction);
 	__u64 now = bpf_ktime_get_ns();
 
 	if (c->protocol == PROTOCOL_DNS) {

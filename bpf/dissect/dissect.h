@@ -38,6 +38,7 @@ static __always_inline int view_full(const struct view *v)
 }
 
 #define BYTE(w, i) ((w)->at[(i) & (WINDOW - 1)])
+#define SHORT(w, i) ((__u32)BYTE(w, i) << 8 | BYTE(w, (i) + 1)) /* big endian */
 #define WORD(w, i) word_at(&(w)->at[(i) & (WINDOW - 1)])
 #define WORD2(w, i) word_at(&(w)->at[((i) & (WINDOW - 1)) + 8])
 

@@ -14,10 +14,6 @@
 /* An answer whose content was sent less than this ago is not sent again. */
 #define DNS_AGAIN_NS (30 * SECOND)
 
-#ifndef SHORT
-#define SHORT(w, i) ((__u32)BYTE(w, i) << 8 | BYTE(w, (i) + 1))
-#endif
-
 struct dns_message {
 	__u32 at; /* index of the message in the window */
 	__u32 name_len;

@@ -21,8 +21,6 @@ enum tls_phase {
 #define TLS_EXT_ALPN 16
 #define TLS_EXT_VERSIONS 43
 
-#define SHORT(w, i) ((__u32)BYTE(w, i) << 8 | BYTE(w, (i) + 1))
-
 static __always_inline int tls_hello(struct conn *c, struct talk *t, struct cursor *cu,
 				     struct window *w, struct view *v)
 {
