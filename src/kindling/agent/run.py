@@ -12,6 +12,7 @@ from kindling.agent import memory
 from kindling.agent.listen import open_listener, url_of
 from kindling.agent.live import Say
 from kindling.agent.lock import data_directory
+from kindling.agent.observers import observers_of
 from kindling.agent.watch import Tables, Watch
 from kindling.config import Settings
 from kindling.identity.addresses import own_addresses
@@ -39,7 +40,8 @@ def run_agent(settings: Settings, *, say: Say, open_tables: OpenTables, ready: R
         stack.enter_context(data_directory(settings.data))
         listener = stack.enter_context(open_listener(settings.host, settings.port))
         tables = stack.enter_context(open_tables(settings, say))
-        watch = Watch(tables, settings, own_addresses=own_addresses)
+        observers = stack.enter_context(observers_of(settings, say))
+        watch = Watch(tables, settings, own_addresses=own_addresses, observers=observers)
         watch.tick()
         asyncio.run(_serve(watch, listener, say, ready))
 

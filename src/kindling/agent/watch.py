@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 import kindling
@@ -28,6 +28,10 @@ class Tables(Protocol):
     def snapshot(self) -> Snapshot: ...
 
 
+Observer = Callable[[Snapshot], None]
+"""Looks at the rows after each tick, in the same thread, and must be quick. It deals with its own failures."""
+
+
 class Watch:
     """Reads the tables in time and answers for them. All in one thread: a reader never meets a half-done tick."""
 
@@ -37,6 +41,7 @@ class Watch:
         settings: Settings,
         *,
         own_addresses: Callable[[], set[str]] = set,
+        observers: Sequence[Observer] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.horizon = Horizon(own_addresses())
@@ -44,6 +49,7 @@ class Watch:
         self._tables = tables
         self._settings = settings
         self._own_addresses = own_addresses
+        self._observers = observers
         self._clock = clock
         self._ticked = clock()
         self._addresses_read = self._ticked
@@ -55,6 +61,10 @@ class Watch:
         start = self._clock()
         self._tables.tick()
         self.exporter.observe(self._requests)
+        if self._observers:
+            snapshot = self._tables.snapshot()
+            for observe in self._observers:
+                observe(snapshot)
         if start - self._addresses_read >= ADDRESSES_EVERY_SECONDS:
             self._addresses_read = start
             self.horizon.learn(self._own_addresses())

@@ -6,53 +6,12 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kindling.config.limits import Limits
+from kindling.config.recycling import Recycling
 from kindling.errors import SettingError
 
 DEFAULT_LISTEN = "127.0.0.1:9500"
 DEFAULT_DATA = Path("/var/lib/kindling")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of everything that could grow. Each has a counter for what it turned away."""
-
-    flow_rows: int = 20_000
-    op_rows: int = 20_000
-    recent_requests: int = 1_000
-    recent_failures: int = 1_000
-    recent_answers: int = 1_000
-    dns_names: int = 20_000
-    """Addresses whose name is remembered from DNS answers."""
-    owners: int = 8_192
-    """Workloads kept by the id of their owner; far more than the probe's own table holds."""
-
-    def __post_init__(self) -> None:
-        for name in self.__slots__:
-            if getattr(self, name) < 1:
-                raise SettingError(f"The limit {name} must be at least 1.")
-
-
-@dataclass(frozen=True, slots=True)
-class Recycling:
-    """When idle slots of the probe's tables are given back."""
-
-    idle_seconds: float = 60.0
-    """No change for that long: an operation, or a flow without open connections, is idle."""
-    idle_open_seconds: float = 3_600.0
-    """The same for a flow that still has open TCP connections; under pressure, `idle_seconds`."""
-    pressure: float = 0.75
-    """Share of used slots beyond which `pressure_idle_seconds` takes the place of `idle_seconds`."""
-    pressure_idle_seconds: float = 5.0
-    batch: int = 512
-    """Most slots given back in one interval."""
-
-    def __post_init__(self) -> None:
-        if min(self.idle_seconds, self.idle_open_seconds, self.pressure_idle_seconds) < 0:
-            raise SettingError("Idle times must not be negative.")
-        if not 0 <= self.pressure <= 1:
-            raise SettingError("The recycling pressure must be between 0 and 1.")
-        if self.batch < 1:
-            raise SettingError("The recycling batch must be at least 1.")
 
 
 @dataclass(frozen=True, slots=True)

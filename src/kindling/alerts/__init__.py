@@ -1,0 +1,1 @@
+"""Something new was reached: who is told, and how."""

@@ -1,0 +1,27 @@
+"""Bounds of what is kept in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kindling.errors import SettingError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of everything that could grow. Each has a counter for what it turned away."""
+
+    flow_rows: int = 20_000
+    op_rows: int = 20_000
+    recent_requests: int = 1_000
+    recent_failures: int = 1_000
+    recent_answers: int = 1_000
+    dns_names: int = 20_000
+    """Addresses whose name is remembered from DNS answers."""
+    owners: int = 8_192
+    """Workloads kept by the id of their owner; far more than the probe's own table holds."""
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if getattr(self, name) < 1:
+                raise SettingError(f"The limit {name} must be at least 1.")

@@ -1,0 +1,1 @@
+"""Metrics and spans to an OpenTelemetry collector."""
