@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kindling.model.histogram import BOUNDS_NS, BUCKETS
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
 def quantiles(hist: NDArray[np.uint64], shares: Sequence[float]) -> list[float]:
     """Durations in ns below which these shares (ascending) of requests stay; 0 when there are none."""
-    indices = np.flatnonzero(hist)
+    indices = hist.nonzero()[0]
     counts: list[int] = hist[indices].tolist()
     total = sum(counts)
     if not total:

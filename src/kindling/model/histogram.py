@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 MIN_LOG2: Final = 10
@@ -48,8 +47,8 @@ def quantile(hist: NDArray[np.uint64], q: float) -> float:
     if total == 0:
         return 0.0
     rank = q * total
-    cumulated = np.cumsum(hist)
-    index = min(int(np.searchsorted(cumulated, rank)), BUCKETS - 1)
+    cumulated = hist.cumsum()
+    index = min(int(cumulated.searchsorted(rank)), BUCKETS - 1)
     while index < BUCKETS - 1 and hist[index] == 0:
         index += 1
     if index == BUCKETS - 1:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kindling.model.codes import FAILURE_NAMES
 from kindling.model.histogram import BUCKETS
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from kindling.model.labels import FlowLabels, OpLabels
@@ -104,6 +103,8 @@ class OpRow:
     )
 
     def __init__(self, labels: OpLabels, now: float) -> None:
+        import numpy as np  # not at the top: commands that only ask an agent would wait for it
+
         self.labels = labels
         self.first_seen = now
         self.last_seen = now
