@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kindling.config.inventory import Inventory
 from kindling.config.limits import Limits
 from kindling.config.recycling import Recycling
 from kindling.errors import SettingError
@@ -27,6 +28,7 @@ class Settings:
     """Seconds after which a UDP query counts as unanswered."""
     limits: Limits = field(default_factory=Limits)
     recycling: Recycling = field(default_factory=Recycling)
+    inventory: Inventory = field(default_factory=Inventory)
 
     def __post_init__(self) -> None:
         if not 0.01 <= self.interval <= 60:
