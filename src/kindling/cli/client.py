@@ -2,67 +2,139 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from kindling.config import DEFAULT_LISTEN
-from kindling.errors import InputError, SettingError, UnreachableError
+from kindling.errors import InputError, KindlingError, PrivilegeError, SettingError, UnreachableError
+
+if TYPE_CHECKING:
+    import http.client
+    import ssl
 
 DEFAULT_URL = f"http://{DEFAULT_LISTEN}"
 TIMEOUT_SECONDS = 10
 
-_KINDS: Final = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+Parameters = Mapping[str, str | int] | Iterable[tuple[str, str | int]]
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-def fetch(url: str, path: str, parameters: dict[str, str | int] | None = None) -> dict[str, Any]:
-    """JSON of an agent. The environment's proxies are not asked: agents are near."""
-    kind, host, port, base = _split(url)
-    target = f"{base}{path}"
-    if parameters:
-        target += f"?{urlencode(parameters)}"
-    connection = kind(host, port, timeout=TIMEOUT_SECONDS)
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Where an agent answers, and what it wants to see before it does."""
+
+    url: str = DEFAULT_URL
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    """Authorities to trust instead of the system's."""
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+def fetch(agent: Agent | str, path: str, parameters: Parameters = ()) -> dict[str, Any]:
+    """JSON of an agent. The environment's proxies are not asked: agents are near.
+
+    Raises UnreachableError: nobody answers, or no agent; PrivilegeError: it wants a token or a certificate;
+    InputError: it does not understand the question.
+    """
+    import http.client
+
+    agent = Agent(agent) if isinstance(agent, str) else agent
+    parts = _split(agent.url)
+    target = f"{parts.path.rstrip('/')}{path}"
+    if query := urlencode(list(parameters.items() if isinstance(parameters, Mapping) else parameters)):
+        target += f"?{query}"
+    headers = {"accept": "application/json", **_authorization(agent.token_file)}
+    connection = _connection(agent, parts)
     try:
-        connection.request("GET", target)
+        connection.request("GET", target, headers=headers)
         response = connection.getresponse()
         body = response.read()
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UnreachableError(url, reason.lower()) from None
+        raise UnreachableError(agent.url, _reason(error)) from None
     finally:
         connection.close()
-    return _decode(url, response.status, body)
+    return _decode(agent.url, response.status, body)
 
 
-def agent_port(url: str) -> int | None:
-    """Port of an agent, as its address says; None when it says none."""
-    return _split(url)[2]
+def agent_port(url: str) -> int:
+    """Port of an agent, as its address says."""
+    parts = _split(url)
+    return parts.port or _DEFAULT_PORTS[parts.scheme]
 
 
-def _split(url: str) -> tuple[type[http.client.HTTPConnection], str, int | None, str]:
-    """Kind of connection, host, port and path before /api."""
+def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        kind, host, port = _KINDS.get(parts.scheme), parts.hostname, parts.port
+        if parts.scheme in _DEFAULT_PORTS and parts.hostname and parts.port != 0:
+            return parts
     except ValueError:
-        raise _no_address(url) from None
-    if kind is None or not host:
-        raise _no_address(url)
-    return kind, host, port, parts.path.rstrip("/")
+        pass
+    raise SettingError(f"{url!r} is not the address of an agent.", hint=f"Write it like {DEFAULT_URL}.")
 
 
-def _no_address(url: str) -> SettingError:
-    return SettingError(f"{url!r} is not the address of an agent.", hint=f"Write it like {DEFAULT_URL}.")
+def _connection(agent: Agent, parts: SplitResult) -> http.client.HTTPConnection:
+    import http.client
+
+    host = str(parts.hostname)
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT_SECONDS, context=_trust(agent))
+    if agent.ca_file or agent.cert_file or agent.key_file:
+        raise SettingError(f"Certificates are of no use at {agent.url}.", hint="Write https:// for TLS.")
+    return http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_SECONDS)
+
+
+def _trust(agent: Agent) -> ssl.SSLContext:
+    import ssl
+
+    try:
+        context = ssl.create_default_context(cafile=agent.ca_file)
+        if agent.cert_file:
+            context.load_cert_chain(agent.cert_file, agent.key_file)
+    except OSError as error:  # ssl.SSLError is one: a file that holds no certificate
+        files = ", ".join(str(file) for file in (agent.ca_file, agent.cert_file, agent.key_file) if file)
+        raise SettingError(f"The certificates ({files}) cannot be used: {_reason(error)}.") from None
+    return context
+
+
+def _authorization(token_file: Path | None) -> dict[str, str]:
+    if token_file is None:
+        return {}
+    try:
+        token = token_file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"The token file {token_file} cannot be read: {_reason(error)}.") from None
+    if not token or not token.isprintable():
+        raise SettingError(f"The token file {token_file} holds no token.", hint="One line of ASCII is expected.")
+    return {"authorization": f"Bearer {token}"}
+
+
+def _reason(error: BaseException) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
 
 
 def _decode(url: str, status: int, body: bytes) -> dict[str, Any]:
+    """The answer, or as an error what the agent says is wrong (RFC 9457)."""
     try:
         answer = json.loads(body)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
         raise UnreachableError(url, f"what answers there is no Kindling agent: HTTP status {status}")
-    if status != http.client.OK:
-        raise InputError(str(answer.get("error", f"The agent answered with HTTP status {status}.")))
-    return answer
+    if status == 200:
+        return answer
+    default = f"The agent at {url} answered with HTTP status {status}."
+    said = str(answer.get("detail") or answer.get("error") or answer.get("title") or default)
+    if status in {401, 403}:
+        raise PrivilegeError(
+            f"The agent at {url} does not let you in: {said}",
+            hint="Name its token with --token-file (or KINDLING_TOKEN_FILE), or your certificate with --cert-file.",
+        )
+    if 400 <= status < 500 and status != 429:
+        raise InputError(said)
+    raise KindlingError(said, hint="Try again in a moment.")

@@ -1,44 +1,256 @@
-"""Options that several commands share."""
+"""Options that several commands share: the same name means the same everywhere.
+
+A decorator adds the options and gives the command one argument made of them.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-from kindling.cli.client import DEFAULT_URL
+from kindling.cli.client import DEFAULT_URL, Agent
+from kindling.cli.times import TIME
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-url = click.option(
-    "--url", default=DEFAULT_URL, show_default=True, envvar="KINDLING_URL", help="Where the agent answers."
+#: How an answer is written. Only `table` is cut to the terminal.
+OUTPUTS: Final = ("table", "json", "csv", "markdown", "ndjson")
+
+DEFAULT_WATCH_SECONDS: Final = 2.0
+LEAST_WATCH_SECONDS: Final = 0.2
+
+_FILE: Final = click.Path(path_type=Path, dir_okay=False)
+
+_ADDRESS: Final = (
+    click.option(
+        "--url",
+        default=DEFAULT_URL,
+        show_default=True,
+        envvar="KINDLING_URL",
+        show_envvar=True,
+        help="Where the agent answers.",
+    ),
+    click.option(
+        "--token-file",
+        type=_FILE,
+        envvar="KINDLING_TOKEN_FILE",
+        show_envvar=True,
+        metavar="FILE",
+        help="Holds the agent's bearer token.",
+    ),
+    click.option(
+        "--ca-file",
+        type=_FILE,
+        envvar="KINDLING_CA_FILE",
+        show_envvar=True,
+        metavar="FILE",
+        help="Authorities to trust for https, instead of the system's.",
+    ),
+    click.option(
+        "--cert-file",
+        type=_FILE,
+        envvar="KINDLING_CERT_FILE",
+        show_envvar=True,
+        metavar="FILE",
+        help="Your client certificate (PEM), where the agent asks for one.",
+    ),
+    click.option(
+        "--key-file",
+        type=_FILE,
+        envvar="KINDLING_KEY_FILE",
+        show_envvar=True,
+        metavar="FILE",
+        help="Its key, when that is in a file of its own.",
+    ),
 )
+
+
+def agent(function: F) -> F:
+    """--url, --token-file, --ca-file, --cert-file, --key-file; gives `agent`."""
+
+    @functools.wraps(function)
+    def call(
+        *arguments: Any,
+        url: str,
+        token_file: Path | None,
+        ca_file: Path | None,
+        cert_file: Path | None,
+        key_file: Path | None,
+        **named: Any,
+    ) -> Any:
+        return function(*arguments, agent=Agent(url, token_file, ca_file, cert_file, key_file), **named)
+
+    return _decorate(call, _ADDRESS)  # type: ignore[return-value]  # what click calls has other arguments
+
+
+def _decorate(function: Callable[..., Any], options: tuple[Callable[[Any], Any], ...]) -> Callable[..., Any]:
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+SCOPES: Final = ("public", "private", "link-local", "loopback", "own")
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which rows are wanted. Values of one field are alternatives, fields all have to fit."""
+
+    workload: tuple[str, ...] = ()
+    namespace: tuple[str, ...] = ()
+    port: tuple[int, ...] = ()
+    protocol: tuple[str, ...] = ()
+    destination: tuple[str, ...] = ()
+    scope: tuple[str, ...] = ()
+    since: float | None = None
+    """Unix seconds."""
+
+    def parameters(self) -> list[tuple[str, str | int]]:
+        """As the API takes them: a key for each value."""
+        found: list[tuple[str, str | int]] = []
+        for name in ("workload", "namespace", "port", "protocol", "destination", "scope"):
+            found += ((name, value) for value in getattr(self, name))
+        if self.since is not None:
+            found.append(("since", f"{self.since:.3f}"))
+        return found
+
+
+def _complete_protocol(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    del context, parameter
+    from kindling.protocols.registry import ALL
+
+    names = {protocol.name for protocol in ALL} | {"unknown"}
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+_FILTERS: Final = (
+    click.option(
+        "--workload",
+        "-w",
+        multiple=True,
+        metavar="NAME",
+        help="Of this container, unit or process; * stands for any text.",
+    ),
+    click.option("--namespace", multiple=True, metavar="NAME", help="Of workloads in this namespace."),
+    click.option(
+        "--port", "-p", multiple=True, type=click.IntRange(0, 65_535), metavar="N", help="Port of the service."
+    ),
+    click.option(
+        "--protocol",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=_complete_protocol,
+        help="http, dns, tls, ntp, unknown, or the transport: tcp, udp.",
+    ),
+    click.option(
+        "--destination",
+        "-d",
+        multiple=True,
+        metavar="NAME",
+        help="Name or address of the other end; * stands for any text.",
+    ),
+    click.option("--scope", multiple=True, type=click.Choice(SCOPES), help="Where the other end is."),
+    click.option("--since", type=TIME, metavar="TIME", help="Seen since: 15m, 2h, 3d, today, 2026-11-23T10:00."),
+)
+
+
+def filters(function: F) -> F:
+    """What chooses rows; gives `filters`. Every option but --since may be repeated: any of its values will do."""
+
+    @functools.wraps(function)
+    def call(
+        *arguments: Any,
+        workload: tuple[str, ...],
+        namespace: tuple[str, ...],
+        port: tuple[int, ...],
+        protocol: tuple[str, ...],
+        destination: tuple[str, ...],
+        scope: tuple[str, ...],
+        since: float | None,
+        **named: Any,
+    ) -> Any:
+        chosen = Filters(workload, namespace, port, protocol, destination, scope, since)
+        return function(*arguments, filters=chosen, **named)
+
+    return _decorate(call, _FILTERS)  # type: ignore[return-value]  # what click calls has other arguments
+
+
 output = click.option(
     "--output",
-    type=click.Choice(["table", "json"]),
+    "-o",
+    type=click.Choice(OUTPUTS),
     default="table",
     show_default=True,
-    help="json: one document with every value, unrounded.",
+    help="json: one document with every value, unrounded; ndjson: one record a line.",
 )
+
+
+def _set_colour(context: click.Context, parameter: click.Parameter, value: str) -> None:
+    """Kept where click itself looks for it."""
+    del parameter
+    chosen = {"always": True, "never": False}.get(value)
+    if chosen is not None:
+        context.color = chosen
+
+
+colour = click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_set_colour,
+    help="auto: on a terminal, unless NO_COLOR is set.",
+)
+
+watch = click.option(
+    "--watch",
+    type=click.FloatRange(min=LEAST_WATCH_SECONDS),
+    is_flag=False,
+    flag_value=DEFAULT_WATCH_SECONDS,
+    default=None,
+    metavar="[SECONDS]",
+    help=f"Show it again and again, every {DEFAULT_WATCH_SECONDS:g} seconds unless said otherwise.",
+)
+
+limit = click.option(
+    "--limit",
+    "-n",
+    type=click.IntRange(min=0),
+    default=None,
+    metavar="N",
+    help="Rows to show, 0 for all. Default: 50 in a table, all otherwise.",
+)
+
+
+def sort(sortable: tuple[str, ...], default: str) -> Callable[[F], F]:
+    """--sort; the keys are offered by the shell's completion, and checked by who sorts."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        del context, parameter
+        minus = "-" if incomplete.startswith("-") else ""
+        return [CompletionItem(minus + key) for key in sortable if (minus + key).startswith(incomplete)]
+
+    return click.option(
+        "--sort",
+        metavar="KEY",
+        default="",
+        shell_complete=complete,
+        help=f"Default {default}; one of {', '.join(sortable)}. A minus before it turns the order round.",
+    )
 
 
 def selection(sortable: tuple[str, ...], default: str) -> Callable[[F], F]:
     """--limit and --sort."""
 
     def decorate(function: F) -> F:
-        function = click.option(
-            "--sort",
-            metavar="KEY",
-            default="",
-            help=f"Default {default}; one of {', '.join(sortable)}. A minus before it turns the order round.",
-        )(function)
-        return click.option(
-            "--limit",
-            type=click.IntRange(min=0),
-            default=None,
-            metavar="N",
-            help="Rows to show, 0 for all. Default: 50 in a table, all in JSON.",
-        )(function)
+        return limit(sort(sortable, default)(function))
 
     return decorate

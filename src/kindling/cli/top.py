@@ -15,8 +15,9 @@ from typing import Any, Final
 import click
 
 from kindling.cli import options
-from kindling.cli.client import agent_port, fetch
-from kindling.cli.render import colourful, cut, table_lines
+from kindling.cli.client import Agent, agent_port, fetch
+from kindling.cli.render import colourful, table_lines
+from kindling.cli.widths import cut
 from kindling.errors import UnreachableError
 from kindling.export import format as fmt
 from kindling.export.coverage import coverage_lines
@@ -97,7 +98,8 @@ What moved last comes first. Rates are those since the look before. What is aske
 on loopback is left out here; the other commands show it.
 """,
 )
-@options.url
+@options.agent
+@options.colour
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.2),
@@ -107,14 +109,14 @@ on loopback is left out here; the other commands show it.
     help="Between two looks.",
 )
 @click.option("--once", is_flag=True, help="Show one screen and end.")
-def command(url: str, interval: float, once: bool) -> None:
-    screen = Screen(url)
+def command(agent: Agent, interval: float, once: bool) -> None:
+    screen = Screen(agent)
     if once or not sys.stdout.isatty():
         click.echo("\n".join(screen.lines(*_terminal())))
         return
     with _full_screen():
         while True:
-            _draw(screen, url)
+            _draw(screen, agent.url)
             time.sleep(interval)
 
 
@@ -137,15 +139,16 @@ def _terminal() -> tuple[int, int]:
 class Screen:
     """Remembers the last look, to tell rates."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._port = agent_port(url)
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._url = agent.url
+        self._port = agent_port(agent.url)
         self._before: dict[str, dict[tuple[Any, ...], float]] = {}
         self._time = 0.0
 
     def lines(self, width: int, height: int) -> list[str]:
         """Ask the agent, and put one screen together."""
-        status = fetch(self._url, "/api/v1/status")
+        status = fetch(self._agent, "/api/v1/status")
         now = status["coverage"]["time"]
         lines = [cut(_headline(status, self._url), width), ""]
         room = height - len(lines) - 3 * len(_SECTIONS) - 2
@@ -157,7 +160,7 @@ class Screen:
 
     def _section(self, section: Section, limit: int, width: int, seconds: float) -> list[str]:
         table = section.table
-        answer = fetch(self._url, f"/api/v1/{table.name}", {"limit": limit + _OWN_ROWS, "sort": section.sort})
+        answer = fetch(self._agent, f"/api/v1/{table.name}", (("limit", limit + _OWN_ROWS), ("sort", section.sort)))
         rows = [row for row in answer["rows"] if not self._is_own(row)][:limit]
         before = self._before.get(table.name)
         after = {_identity(row): section.measure(row) for row in rows}

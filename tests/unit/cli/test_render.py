@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factories import CURL, NGINX, NOON, SHOP, flow, op, snapshot
-from kindling.cli.render import cut, display_width, table_lines
+from kindling.cli.render import table_lines
+from kindling.cli.widths import cut, display_width
 from kindling.export.horizon import Horizon
 from kindling.export.tables import TABLES, select
 from kindling.model import DnsAnswer, DnsRecord, Snapshot
