@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 import kindling
 from kindling.errors import KindlingError, VerifierError
@@ -20,9 +21,12 @@ COMMANDS: Final = {
     "flows": "Every connection: who talks to whom, how often, how well.",
     "requests": "HTTP and DNS requests: operation, status, latency.",
     "dns": "Names asked for, with outcome and answer.",
+    "events": "Single slow or failed requests and failed connections.",
     "top": "All that, live.",
+    "status": "How the agent is: cost, fill of its tables, losses.",
     "replay": "The same tables of a capture file (needs no privilege).",
     "check": "What this kernel allows, and what is missed without it.",
+    "completion": "Completion for bash, zsh or fish.",
 }
 
 INTERRUPTED: Final = 130
@@ -37,8 +41,13 @@ Start the agent once, then ask it:
   kindling external
   kindling top
 
-Metrics for Prometheus are on http://127.0.0.1:9500/metrics. Exit codes: 0 done, 1 failed, 2 bad
-input, 3 not permitted, 4 the kernel lacks something, 5 no agent answers.
+Metrics for Prometheus are on http://127.0.0.1:9500/metrics. `kindling COMMAND --help` shows examples.
+
+\b
+Exit codes:  0 done               3 not permitted
+             1 failed             4 the kernel lacks something
+             2 bad input          5 no agent answers
+                                130 interrupted (Ctrl-C)
 """
 
 
@@ -57,13 +66,19 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101 -- for the type checker
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        commands = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(kindling.__version__, prog_name="kindling")
 def cli() -> None:
     pass

@@ -15,7 +15,7 @@ from kindling.export import records
 from kindling.export.external import ExternalRow, external_rows
 from kindling.export.horizon import Horizon
 from kindling.export.records import Record
-from kindling.model import DnsAnswer, FlowRow, OpRow, Snapshot
+from kindling.model import DnsAnswer, FailureEvent, FlowRow, OpRow, RequestEvent, Snapshot
 
 Align = Literal["left", "right"]
 Row = Any
@@ -361,6 +361,44 @@ EXTERNAL: Final = Table(
         "first_seen",
     ),
     empty="No connection to a destination outside this host was seen yet.",
+)
+
+
+def _events(snapshot: Snapshot, horizon: Horizon) -> list[Row]:
+    del horizon
+    return [*snapshot.requests, *snapshot.failures]
+
+
+def _event_value(row: RequestEvent | FailureEvent, key: str) -> Any:
+    if key == "workload":
+        return row.workload.name
+    return getattr(row, key)
+
+
+def _event_peer(r: Record) -> str:
+    return fmt.endpoint(fmt.text(r["name"] or r["remote_ip"]), r["remote_port"])
+
+
+EVENTS: Final = Table(
+    name="events",
+    title="Slow or failed requests, and connections that did not come to be",
+    columns=(
+        Column("time", "TIME", lambda r: fmt.clock(r["time"])),
+        WORKLOAD,
+        PROCESS,
+        Column("role", "ROLE", lambda r: str(r["role"]), rank=3),
+        Column("remote_ip", "PEER", _event_peer, least=22, keep_end=True),
+        Column("reason", "WHY", _text("reason")),
+        number("duration_ns", "TOOK", fmt.duration),
+        Column("operation", "REQUEST", lambda r: fmt.text(r.get("request") or r.get("operation") or "-"), least=16),
+        Column("status", "STATUS", lambda r: fmt.text(r.get("status") or "-"), rank=1),
+    ),
+    sort="time",
+    rows=_events,
+    value=_event_value,
+    record=records.event,
+    sortable=("time", "duration_ns", "workload", "name", "role"),
+    empty="No slow or failed request and no failed connection was seen yet.",
 )
 
 TABLES: Final = {table.name: table for table in (FLOWS, REQUESTS, DNS, EXTERNAL)}

@@ -1,0 +1,144 @@
+"""`kindling events`"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from typing import Final, NoReturn
+
+import click
+
+from kindling.cli import options, watching
+from kindling.cli.client import Agent, fetch
+from kindling.cli.options import Filters
+from kindling.cli.render import terminal_width
+from kindling.cli.show import Question, ask_and_show, effective_limit
+from kindling.cli.widths import cut, padded
+from kindling.cli.writers import write_ndjson
+from kindling.errors import UnreachableError
+from kindling.export.escape import terminal
+from kindling.export.records import Record
+from kindling.export.tables import EVENTS
+
+_PATH: Final = "/api/v1/events"
+#: So many that were there before are shown first, as `tail -f` does.
+_BEFORE: Final = 10
+_FOLLOW_SECONDS: Final = 1.0
+
+
+@click.command(
+    "events",
+    help="""\
+Single slow or failed requests, and connections that did not come to be; newest first.
+
+\b
+  kindling events
+  kindling events --reason error --workload nginx
+  kindling events --follow                       as they come, oldest first
+  kindling events --follow -o ndjson | jq -r .name
+  kindling events --since 15m -o csv > events.csv
+
+WHY is "slow", "error", or why a connection failed: refused, reset, timeout, unreachable, local,
+aborted. The agent keeps the latest thousand of each kind; tables count them all.
+""",
+)
+@options.filters
+@click.option(
+    "--reason",
+    multiple=True,
+    type=click.Choice(["slow", "error", "refused", "reset", "timeout", "unreachable", "local", "aborted"]),
+    help="Only for this reason; may be repeated.",
+)
+@click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@options.limit
+@options.output
+@options.watch
+@options.colour
+@options.agent
+def command(
+    agent: Agent,
+    filters: Filters,
+    reason: tuple[str, ...],
+    follow: bool,
+    limit: int | None,
+    output: str,
+    watch: float | None,
+) -> None:
+    watching.check(output, watch)
+    question: Question = [*filters.parameters(), *(("reason", each) for each in reason)]
+    if follow:
+        if watch is not None or output not in {"table", "ndjson"}:
+            raise click.UsageError("--follow goes with --output table or ndjson, and not with --watch.")
+        _follow(agent, question, output, limit)
+    ask_and_show(agent, EVENTS, [*question, ("limit", effective_limit(limit, output))], output=output, watch=watch)
+
+
+def _follow(agent: Agent, question: Question, output: str, limit: int | None) -> NoReturn:
+    """Asks once a second: the agent keeps what came since, and what is shown already is known."""
+    tail = Tail()
+    before = _BEFORE if limit is None else limit
+    _say(tail.news(_rows(agent, question))[-before:], output)
+    complained = False
+
+    def once() -> None:
+        nonlocal complained
+        try:
+            rows = tail.news(_rows(agent, question))
+        except UnreachableError as error:
+            if not complained:
+                click.echo(f"kindling: {error.message} Still trying; Ctrl-C ends.", err=True)
+            complained = True
+            return
+        complained = False
+        if tail.torn:
+            click.echo("kindling: more came than the agent keeps: some are missing here.", err=True)
+        _say(rows, output)
+
+    watching.repeat(_FOLLOW_SECONDS, once)
+
+
+def _rows(agent: Agent, question: Question) -> list[Record]:
+    rows: list[Record] = fetch(agent, _PATH, question)["rows"]
+    return rows
+
+
+def _say(rows: list[Record], output: str) -> None:
+    if output == "ndjson":
+        write_ndjson(sys.stdout, rows)
+        return
+    width = terminal_width()
+    for row in rows:
+        click.echo(event_line(row, width))
+
+
+def event_line(row: Record, width: int | None) -> str:
+    """One line, in columns as far as their usual widths go."""
+    show = {column.key: terminal(column.show(row)) for column in EVENTS.columns}
+    asked = " ".join(part for part in (show["operation"], show["status"]) if part != "-")
+    took = padded(show["duration_ns"], 8, right=True)
+    line = f"{show['time']}  {padded(show['reason'], 11)}  {took}  {show['workload']}  {show['remote_ip']}  {asked}"
+    return line.rstrip() if width is None else cut(line.rstrip(), width)
+
+
+class Tail:
+    """Tells what is new in one answer after the other; each is newest first."""
+
+    def __init__(self) -> None:
+        self.torn = False
+        """Nothing of the answer before was in the last one: between them something may be missing."""
+        self._before: Counter[str] = Counter()
+
+    def news(self, rows: list[Record]) -> list[Record]:
+        """Oldest first. Two events may be alike: each is shown as often as it happened."""
+        keys = [json.dumps(row, sort_keys=True) for row in rows]
+        known = self._before.copy()
+        fresh: list[Record] = []
+        for key, row in zip(reversed(keys), reversed(rows), strict=True):
+            if known[key]:
+                known[key] -= 1
+            else:
+                fresh.append(row)
+        self.torn = bool(self._before) and len(fresh) == len(rows) > 0
+        self._before = Counter(keys) if keys else self._before
+        return fresh
