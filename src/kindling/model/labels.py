@@ -31,6 +31,10 @@ class FlowLabels:
     """How the name is known: Host of the request, SNI, DNS answer, or not at all."""
     inferred: bool
     """Role or owner was found out afterwards: the socket is older than the agent."""
+    scope: str = "public"
+    """Of the remote address: "public", "private", "link-local", "loopback" or "own"."""
+    network: str = ""
+    """Label of a configured network that the remote address is in, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
