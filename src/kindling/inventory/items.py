@@ -1,0 +1,255 @@
+"""Entries as they are read: one for each workload, destination, port and transport.
+
+A connection that never came to be, or whose protocol was not told, is stored under the protocol `unknown`; here it
+joins the entry of the same port whose protocol is known.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from typing import Any, Final
+
+from kindling.inventory.counters import COUNTERS, EVIDENCE, TOTALS
+from kindling.inventory.entries import DAY_SECONDS
+from kindling.model.codes import FAILURE_NAMES
+
+Record = dict[str, Any]
+
+_ENTRIES: Final = (
+    "SELECT id, workload, destination, port, transport, protocol, scope, network, named, evidence, inferred, "  # noqa: S608
+    f"min(first_seen, last_seen), addresses, more_addresses, last_seen, tls_version, alpn, {', '.join(COUNTERS)} "
+    "FROM entry JOIN tally ON tally.entry = entry.id"
+)
+_COUNTERS_FROM: Final = 17
+_DAYS: Final = (
+    f"SELECT entry, {', '.join(f'sum({name})' for name in COUNTERS)} FROM daily "  # noqa: S608
+    "WHERE entry != 0 AND day BETWEEN ? AND ? GROUP BY entry"
+)
+_NOTHING: Final = (0,) * len(COUNTERS)
+_FAILED: Final = slice(3, len(TOTALS))
+_LAST_DAY: Final = 1 << 40
+
+
+class Who:
+    """A workload."""
+
+    __slots__ = ("_details", "container", "kind", "name", "namespace")
+
+    def __init__(self, kind: str, namespace: str, name: str, container: str, details: str) -> None:
+        self.kind, self.namespace, self.name, self.container = kind, namespace, name, container
+        self._details = details
+
+    def record(self) -> Record:
+        """As `export.records.workload`."""
+        get = json.loads(self._details).get
+        return {
+            "workload": self.name,
+            "workload_kind": self.kind,
+            "namespace": self.namespace,
+            "container": self.container,
+            "container_id": get("container_id", ""),
+            "pid": get("pid", 0),
+            "comm": get("comm", ""),
+            "exe": get("exe", ""),
+        }
+
+
+class Item:
+    """An entry with its numbers. What sorting and filters ask for are attributes."""
+
+    __slots__ = (
+        "active",
+        "addresses_text",
+        "alpn",
+        "counters",
+        "destination",
+        "evidence",
+        "first_seen",
+        "id",
+        "ids",
+        "inferred",
+        "last_seen",
+        "more_addresses",
+        "named",
+        "network",
+        "port",
+        "protocol",
+        "scope",
+        "tls_version",
+        "transport",
+        "who",
+    )
+
+    def __init__(self, who: Who, values: tuple[Any, ...]) -> None:
+        self.who = who
+        (
+            self.id,
+            _,
+            self.destination,
+            self.port,
+            self.transport,
+            self.protocol,
+            self.scope,
+            self.network,
+            self.named,
+            self.evidence,
+            self.inferred,
+            self.first_seen,
+            self.addresses_text,
+            self.more_addresses,
+            self.last_seen,
+            self.tls_version,
+            self.alpn,
+        ) = values[:_COUNTERS_FROM]
+        self.counters: tuple[int, ...] = values[_COUNTERS_FROM:]
+        self.ids: tuple[int, ...] = (self.id,)
+        self.active = 0
+
+    @property
+    def workload(self) -> str:
+        return self.who.name
+
+    @property
+    def namespace(self) -> str:
+        return self.who.namespace
+
+    @property
+    def addresses(self) -> list[str]:
+        """The newest last."""
+        text: str = self.addresses_text
+        return text.split(" ")
+
+    @property
+    def connections(self) -> int:
+        return self.counters[0]
+
+    @property
+    def bytes_out(self) -> int:
+        return self.counters[1]
+
+    @property
+    def bytes_in(self) -> int:
+        return self.counters[2]
+
+    @property
+    def failures(self) -> int:
+        return sum(self.counters[_FAILED])
+
+    @property
+    def name(self) -> str:
+        return str(self.destination) if self.named else ""
+
+    def join(self, other: Item) -> None:
+        """Takes over what another entry counted."""
+        self.ids += other.ids
+        self.counters = added(self.counters, other.counters)
+        self.first_seen = min(self.first_seen, other.first_seen)
+        self.last_seen = max(self.last_seen, other.last_seen)
+        self.evidence = min(self.evidence, other.evidence, key=EVIDENCE.index)
+        self.inferred |= other.inferred
+        known = set(self.addresses)
+        more = [address for address in other.addresses if address not in known]
+        self.addresses_text = " ".join([*more, *self.addresses])
+        self.more_addresses = max(self.more_addresses, other.more_addresses)
+
+    def record(self) -> Record:
+        """As `export.records.external`, and what only the list knows."""
+        return {
+            **self.who.record(),
+            "destination": self.destination,
+            "name": self.name,
+            "evidence": self.evidence,
+            "addresses": self.addresses,
+            "more_addresses": self.more_addresses,
+            "port": self.port,
+            "transport": self.transport,
+            "protocol": self.protocol,
+            "scope": self.scope,
+            "network": self.network,
+            "inferred": bool(self.inferred),
+            **numbers(self.counters, self.active),
+            "tls_version": self.tls_version,
+            "alpn": self.alpn,
+            "first_seen": self.first_seen,
+            "last_seen": self.last_seen,
+        }
+
+
+def added(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple([a + b for a, b in zip(one, other, strict=True)])
+
+
+def numbers(counters: tuple[int, ...], active: int) -> Record:
+    """The counters of a record."""
+    failed = dict(zip(FAILURE_NAMES, counters[_FAILED], strict=True))
+    by_evidence = dict(zip(EVIDENCE, counters[len(TOTALS) :], strict=True))
+    return {
+        "connections": counters[0],
+        "active": active,
+        "failures": sum(failed.values()),
+        "failed": {reason: n for reason, n in failed.items() if n},
+        "bytes_out": counters[1],
+        "bytes_in": counters[2],
+        "connections_by_evidence": {evidence: n for evidence, n in by_evidence.items() if n},
+    }
+
+
+def workloads(connection: sqlite3.Connection) -> dict[int, Who]:
+    found = connection.execute("SELECT id, kind, namespace, name, container, details FROM workload")
+    return {number: Who(*values) for number, *values in found}
+
+
+def items(connection: sqlite3.Connection, since: float | None = None, until: float | None = None) -> list[Item]:
+    """Entries that were seen within a time, with what they counted on the days (UTC) that it touches."""
+    who = workloads(connection)
+    condition, bounds = [], []
+    if since is not None:
+        condition.append("last_seen >= ?")
+        bounds.append(since)
+    if until is not None:
+        condition.append("min(first_seen, last_seen) <= ?")
+        bounds.append(until)
+    where = f" WHERE {' AND '.join(condition)}" if condition else ""
+    found = [Item(who[values[1]], values) for values in connection.execute(_ENTRIES + where, bounds)]
+    if condition:
+        _count_days_only(connection, found, since, until)
+    return _joined(found)
+
+
+def day_of(unix: float) -> int:
+    return int(unix // DAY_SECONDS)
+
+
+def _count_days_only(
+    connection: sqlite3.Connection, found: Iterable[Item], since: float | None, until: float | None
+) -> None:
+    first = day_of(since) if since is not None else 0
+    last = day_of(until) if until is not None else _LAST_DAY
+    days = {entry: tuple(counters) for entry, *counters in connection.execute(_DAYS, (first, last))}
+    for item in found:
+        if day_of(item.first_seen) < first or day_of(item.last_seen) > last:
+            item.counters = days.get(item.id, _NOTHING)
+
+
+def _joined(found: list[Item]) -> list[Item]:
+    """Without entries of an unknown protocol that have a known sibling."""
+    unknown = [item for item in found if item.protocol == "unknown"]
+    if not unknown or len(unknown) == len(found):
+        return found
+    known: dict[tuple[object, ...], Item] = {}
+    for item in found:
+        if item.protocol != "unknown":
+            key = (item.who, item.destination, item.port, item.transport, item.scope)
+            first = known.setdefault(key, item)
+            if item.connections > first.connections:
+                known[key] = item
+    kept = [item for item in found if item.protocol != "unknown"]
+    for item in unknown:
+        sibling = known.get((item.who, item.destination, item.port, item.transport, item.scope))
+        if sibling:
+            sibling.join(item)
+        else:
+            kept.append(item)
+    return kept

@@ -1,0 +1,169 @@
+"""Questions to the list, and their answers as records."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter, itemgetter
+from typing import Any, Final
+
+from kindling.errors import InputError
+from kindling.inventory.counters import COUNTERS, EVIDENCE, TOTALS
+from kindling.inventory.groups import GROUPINGS, grouped
+from kindling.inventory.items import Item, Record, day_of, items, numbers
+from kindling.inventory.selection import Selection
+from kindling.inventory.watching import Period, periods
+from kindling.model import FlowRow
+
+SORTABLE: Final = (
+    "connections",
+    "active",
+    "failures",
+    "bytes_out",
+    "bytes_in",
+    "destination",
+    "port",
+    "evidence",
+    "protocol",
+    "scope",
+    "workload",
+    "last_seen",
+    "first_seen",
+)
+_OF_GROUPS: Final = ("connections", "active", "failures", "bytes_out", "bytes_in", "last_seen", "first_seen")
+_COUNTS_OF_GROUPS: Final = ("destinations", "workloads")
+DEFAULT_SORT: Final = "connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Times are unix seconds. `since`, `until`: entries seen between; `new_since`: for the first time since."""
+
+    selection: Selection = field(default_factory=Selection)
+    since: float | None = None
+    until: float | None = None
+    new_since: float | None = None
+    group_by: str = ""
+    sort: str = DEFAULT_SORT
+    limit: int = 0
+
+    def __post_init__(self) -> None:
+        if self.group_by and self.group_by not in GROUPINGS:
+            raise InputError(
+                f"external cannot be grouped by {self.group_by!r}.", hint=f"Try one of: {', '.join(GROUPINGS)}."
+            )
+        if self.key not in self.sortable:
+            raise InputError(
+                f"external cannot be sorted by {self.key!r}.", hint=f"Try one of: {', '.join(self.sortable)}."
+            )
+        if self.since is not None and self.until is not None and self.since > self.until:
+            raise InputError("The time begins after its end: since is later than until.")
+
+    @property
+    def key(self) -> str:
+        return self.sort.removeprefix("-")
+
+    @property
+    def sortable(self) -> tuple[str, ...]:
+        return (self.group_by, *_OF_GROUPS, *_COUNTS_OF_GROUPS) if self.group_by else SORTABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    rows: Sequence[Record]
+    total: int
+    """Rows there are, before the limit."""
+    connections: int
+    by_evidence: dict[str, int]
+    """Connections of all rows, by the evidence of their name; `address`: without one."""
+    periods: Sequence[Period]
+    whole_days: bool
+    """The numbers are of the days (UTC) that the time touches."""
+
+
+def answer(connection: sqlite3.Connection, query: Query, active: Iterable[FlowRow] = ()) -> Answer:
+    """`active`: rows with open connections; their number is not stored."""
+    found = items(connection, query.since, query.until)
+    _count_active(found, active)
+    found = [item for item in found if query.selection.fits(item)]
+    if query.new_since is not None:
+        found = [item for item in found if item.first_seen >= query.new_since]
+    sums = [sum(column) for column in zip(*(item.counters for item in found), strict=True)] or [0] * len(COUNTERS)
+    by_evidence = {evidence: n for evidence, n in zip(EVIDENCE, sums[len(TOTALS) :], strict=True) if n}
+    rows: Sequence[Record]
+    if query.group_by:
+        groups = _sorted(grouped(found, query.group_by), query, itemgetter(query.key))
+        total, rows = len(groups), groups[: query.limit or None]
+    else:
+        chosen = _sorted(found, query, attrgetter(query.key))
+        total, rows = len(chosen), [item.record() for item in chosen[: query.limit or None]]
+    timed = query.since is not None or query.until is not None
+    return Answer(rows, total, sums[0], by_evidence, periods(connection), whole_days=timed)
+
+
+def _sorted(rows: Iterable[Any], query: Query, value: Any) -> list[Any]:
+    """Numbers from high to low, text from A to Z; a minus turns that round."""
+    rows = list(rows)
+    if not rows:
+        return rows
+    numeric = isinstance(value(rows[0]), int | float)
+    rows.sort(key=value, reverse=numeric != query.sort.startswith("-"))
+    return rows
+
+
+def _count_active(found: Iterable[Item], active: Iterable[FlowRow]) -> None:
+    rows = list(active)
+    if not rows:
+        return
+    by_key: dict[tuple[object, ...], Item] = {}
+    for item in found:
+        who = item.who
+        peer = (who.kind, who.namespace, who.name, who.container, item.destination, item.port, item.transport)
+        by_key[(*peer, item.protocol)] = item
+        by_key.setdefault(peer, item)
+    for row in rows:
+        labels, owner = row.labels, row.labels.workload
+        destination = labels.name or labels.remote_ip
+        peer = (owner.kind, owner.namespace, owner.name, owner.container, destination, labels.port, labels.transport)
+        target = by_key.get((*peer, labels.protocol)) or by_key.get(peer)
+        if target:
+            target.active += row.active
+
+
+# --- history ------------------------------------------------------------------------------------
+
+_HISTORY: Final = (
+    f"SELECT day, {', '.join(f'sum({name})' for name in COUNTERS)}, sum(entry != 0) FROM daily "  # noqa: S608
+    "WHERE day BETWEEN ? AND ?"
+)
+
+
+def history(connection: sqlite3.Connection, query: Query) -> list[Record]:
+    """A record for each day (UTC) that is kept, the oldest first; a day on which nothing happened has none.
+
+    What was forgotten for the bound is part of a day's sums as long as nothing is selected.
+    """
+    first = day_of(query.since) if query.since is not None else 0
+    last = day_of(query.until) if query.until is not None else 1 << 40
+    text = _HISTORY
+    if query.selection != Selection() or query.new_since is not None:
+        chosen = [item for item in items(connection) if query.selection.fits(item)]
+        if query.new_since is not None:
+            chosen = [item for item in chosen if item.first_seen >= query.new_since]
+        connection.execute("CREATE TEMP TABLE IF NOT EXISTS chosen (id INTEGER PRIMARY KEY)")
+        connection.execute("DELETE FROM chosen")
+        connection.executemany("INSERT INTO chosen VALUES (?)", [(number,) for item in chosen for number in item.ids])
+        text += " AND entry IN (SELECT id FROM chosen)"
+    return [
+        _day(day, counters, entries)
+        for day, *counters, entries in connection.execute(f"{text} GROUP BY day ORDER BY day", (first, last))
+    ]
+
+
+def _day(day: int, counters: Sequence[int], entries: int) -> Record:
+    from datetime import date, timedelta
+
+    record = numbers(tuple(counters), 0)
+    del record["active"]
+    return {"day": str(date(1970, 1, 1) + timedelta(days=day)), "entries": entries, **record}
