@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 from kindling.agent.live import Say
 from kindling.agent.watch import Observer
 from kindling.config import Settings
+from kindling.inventory import Recorder
+
+
+@dataclass(slots=True)
+class Observers:
+    calls: list[Observer] = field(default_factory=list)
+    """In the order in which they are called."""
+    inventory: Recorder | None = None
+    """Also answers questions."""
 
 
 @contextmanager
-def observers_of(settings: Settings, say: Say) -> Iterator[list[Observer]]:
-    """In the order in which they are called; closed in the opposite order."""
-    del settings, say  # nothing can be switched on so far
-    with ExitStack():
-        yield []
+def observers_of(settings: Settings, say: Say) -> Iterator[Observers]:
+    """Closed in the opposite order."""
+    observers = Observers()
+    with ExitStack() as stack:
+        if settings.inventory.enabled:
+            observers.inventory = inventory = Recorder(settings.data, settings.inventory, say)
+            stack.callback(inventory.close)
+            inventory.start()
+            observers.calls.append(inventory.observe)
+        yield observers

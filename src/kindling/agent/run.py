@@ -41,7 +41,13 @@ def run_agent(settings: Settings, *, say: Say, open_tables: OpenTables, ready: R
         listener = stack.enter_context(open_listener(settings.host, settings.port))
         tables = stack.enter_context(open_tables(settings, say))
         observers = stack.enter_context(observers_of(settings, say))
-        watch = Watch(tables, settings, own_addresses=own_addresses, observers=observers)
+        watch = Watch(
+            tables,
+            settings,
+            own_addresses=own_addresses,
+            observers=observers.calls,
+            inventory=observers.inventory,
+        )
         watch.tick()
         asyncio.run(_serve(watch, listener, say, ready))
 

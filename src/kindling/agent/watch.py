@@ -14,6 +14,7 @@ from kindling.config import Settings
 from kindling.export.agent_stats import read_self
 from kindling.export.horizon import Horizon
 from kindling.export.prometheus import Exporter
+from kindling.inventory import Recorder
 from kindling.model import Snapshot
 
 #: Seconds after which the host's own addresses are read again, and free memory is given back.
@@ -42,10 +43,12 @@ class Watch:
         *,
         own_addresses: Callable[[], set[str]] = set,
         observers: Sequence[Observer] = (),
+        inventory: Recorder | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.horizon = Horizon(own_addresses())
         self.exporter = Exporter(horizon=self.horizon)
+        self.inventory = inventory
         self._tables = tables
         self._settings = settings
         self._own_addresses = own_addresses

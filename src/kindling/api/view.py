@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from kindling.export.horizon import Horizon
 from kindling.export.prometheus import Exporter
+from kindling.inventory import Recorder
 from kindling.model import Snapshot
 
 
@@ -19,6 +20,9 @@ class View(Protocol):
 
     @property
     def horizon(self) -> Horizon: ...
+
+    @property
+    def inventory(self) -> Recorder | None: ...
 
     def snapshot(self) -> Snapshot: ...
 

@@ -31,14 +31,18 @@ def coverage(snapshot: Snapshot) -> Record:
 
 
 def coverage_lines(record: Record, *, watching: bool = True) -> list[str]:
-    """For people. `watching`: the numbers grow while a host is watched, they are not a file's."""
+    """For people. `watching`: the numbers grow while a host is watched, they are not a file's.
+
+    A record may bring lines of its own, its `notes`: they come first.
+    """
+    notes = record.get("notes", ())
     ending = ""
     if watching:
         length = fmt.span(record["time"] - record["since"])
         ending = f" · watching since {fmt.clock(record['since'])} ({length})"
     if not record["causes"]:
-        return [f"0 lost{ending}"]
-    lines = [f"{record['lost']} lost{ending}"]
+        return [*notes, f"0 lost{ending}"]
+    lines = [*notes, f"{record['lost']} lost{ending}"]
     for cause, loss in record["causes"].items():
         since = f" since {fmt.clock(loss['since'])}" if watching else ""
         reason = f": {loss['reason']}" if loss["reason"] else ""
