@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from kindling.api import external
 from kindling.api.compress import accepts_gzip, gzipped
 from kindling.api.page import render_page
 from kindling.api.view import View
@@ -70,7 +71,8 @@ def create_app(view: View) -> Starlette:
         Route("/healthz", healthz),
         Route("/api/v1/events", events),
         Route("/api/v1/status", status),
-        *(Route(f"/api/v1/{name}", table(chosen)) for name, chosen in TABLES.items()),
+        *external.routes(view),
+        *(Route(f"/api/v1/{name}", table(chosen)) for name, chosen in TABLES.items() if name != "external"),
     ]
     return Starlette(routes=routes, exception_handlers={InputError: _refuse})
 

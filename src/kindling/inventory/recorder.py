@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from kindling.config import Inventory
+from kindling.inventory.coverage import State
+from kindling.inventory.database import Database
+from kindling.inventory.entries import Applying
 from kindling.inventory.identity import is_external
 from kindling.inventory.novelty import Novelty
-from kindling.inventory.store import Question, Store, Trouble
+from kindling.inventory.store import Question, Store
 from kindling.inventory.told import REMEMBERED
 from kindling.inventory.watching import Watched
 from kindling.inventory.writer import Writer
@@ -24,6 +27,16 @@ Say = Callable[[str], None]
 _JUMP_SECONDS: Final = 60.0
 #: What is old is forgotten only when the clock went on evenly for so long.
 _TRUST_SECONDS: Final = 3_600.0
+
+
+def asked_of(snapshot: Snapshot, question: Question[T]) -> T:
+    """The answer of a list that knows this reading and nothing before: where none is kept."""
+    database = Database(None)
+    try:
+        Applying(database.connection, max_addresses=16).apply(row for row in snapshot.flows if is_external(row.labels))
+        return question(database.connection)
+    finally:
+        database.close()
 
 
 def steady() -> float:
@@ -52,7 +65,7 @@ class Recorder:
         self._told: dict[tuple[str, str], None] = {}
 
     def start(self) -> None:
-        """Opens the file. Never fails: what is wrong with the disk is said, and told by `trouble`."""
+        """Opens the file. Never fails: what is wrong with the disk is said, and part of `state`."""
         self._writer.start()
         self._told = dict.fromkeys(self._writer.known)
 
@@ -118,10 +131,17 @@ class Recorder:
             return []
         return [row for row in self._snapshot.flows if row.active > 0 and is_external(row.labels)]
 
-    @property
-    def trouble(self) -> Trouble | None:
-        """Why the disk takes nothing, while it does not."""
-        return self._store.trouble
+    def state(self) -> State:
+        """Of the list itself."""
+        counts = self._store.counts
+        return State(
+            path=str(self._store.path),
+            entries=counts.rows,
+            forgotten=counts.evicted,
+            pending=self._writer.pending,
+            dropped=self._writer.dropped,
+            trouble=self._store.trouble,
+        )
 
     def stats(self) -> dict[str, float]:
         return self._writer.stats()

@@ -106,6 +106,11 @@ class Writer:
             self._awake.notify()
         return future
 
+    @property
+    def pending(self) -> int:
+        """Changed rows that wait to be written."""
+        return len(self._pending)
+
     def close(self, patience: float = 10.0) -> None:
         """Writes what there is, and ends the thread."""
         with self._awake:
@@ -117,7 +122,7 @@ class Writer:
         counts = self._store.counts
         return {
             "inventory.rows": counts.rows,
-            "inventory.pending": len(self._pending),
+            "inventory.pending": self.pending,
             "inventory.evicted": counts.evicted,
             "inventory.expired": counts.expired,
             "inventory.failing": int(self._store.trouble is not None),

@@ -14,6 +14,7 @@ from kindling.api import create_app
 from kindling.api.compress import accepts_gzip
 from kindling.export.horizon import Horizon
 from kindling.export.prometheus import CONTENT_TYPE, Exporter
+from kindling.inventory import Recorder
 from kindling.model import Snapshot, Workload
 
 
@@ -23,6 +24,7 @@ class FakeView:
     def __init__(self, shown: Snapshot, *, well: bool = True) -> None:
         self.horizon = Horizon()
         self.exporter = Exporter(node="node-1", horizon=self.horizon)
+        self.inventory: Recorder | None = None
         self._shown = shown
         self._well = well
 
