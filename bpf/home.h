@@ -175,6 +175,17 @@ static __always_inline const __u8 *skb_end(const void *skb)
 	return (const __u8 *)(long)((const struct __sk_buff *)skb)->data_end;
 }
 
+/*
+ * When a packet of TCP leaves, or came. On its way out it bears the time at which TCP sent it, on the same clock
+ * (tcp_wstamp_ns in __tcp_transmit_skb(), net/ipv4/tcp_output.c), which spares asking the clock.
+ */
+static __always_inline __u64 skb_time(const void *skb, int egress)
+{
+	__u64 sent = egress ? ((const struct __sk_buff *)skb)->tstamp : 0;
+
+	return sent ? sent : bpf_ktime_get_ns();
+}
+
 typedef struct __sk_buff skb_t;
 typedef struct bpf_sock sock_t;
 

@@ -116,9 +116,29 @@ static __noinline int early_take(struct bpf_sock_ops *ops, void *sk, struct conn
 	return 0;
 }
 
+/* What a reader must know of a packet goes to it through the packet's control block, which the kernel clears before a
+ * program runs and puts back afterwards (bpf_prog_run_save_cb in include/linux/filter.h). */
+static __always_inline void packet_keep(const struct packet *p, struct __sk_buff *skb)
+{
+	skb->cb[0] = p->at;
+	skb->cb[1] = p->len;
+	skb->cb[2] = p->seq;
+	skb->cb[3] = p->segments << 8 | p->flags;
+}
+
+static __always_inline void packet_recall(struct packet *p, const struct __sk_buff *skb)
+{
+	p->at = skb->cb[0];
+	p->len = skb->cb[1];
+	p->seq = skb->cb[2];
+	p->segments = skb->cb[3] >> 8;
+	p->flags = skb->cb[3];
+}
+
 static __always_inline int hook_tcp(void *skb, sock_t *sk, struct packet *p, int direction)
 {
 	struct conn *c;
+	int reader;
 
 	if (sk->type != SOCK_STREAM)
 		return READER_NONE;
@@ -149,7 +169,10 @@ static __always_inline int hook_tcp(void *skb, sock_t *sk, struct packet *p, int
 		return READER_NONE;
 	if (!(c->flags & CONN_OPEN) && tcp_join(c, p, skb, direction))
 		return READER_NONE;
-	return tcp_payload(skb, c, sk, p, direction);
+	reader = tcp_payload(skb, c, sk, p, direction);
+	if (reader)
+		packet_keep(p, skb);
+	return reader;
 }
 
 static __always_inline int udp_dissected(const struct conn *c)
@@ -184,25 +207,6 @@ static __always_inline int hook_udp(void *skb, sock_t *sk, struct packet *p, int
 	return udp_dissected(&c) ? READER_UDP : READER_NONE;
 }
 
-/* What a reader must know of a packet goes to it through the packet's control block, which the kernel clears before a
- * program runs and puts back afterwards (bpf_prog_run_save_cb in include/linux/filter.h). */
-static __always_inline void packet_keep(const struct packet *p, struct __sk_buff *skb)
-{
-	skb->cb[0] = p->at;
-	skb->cb[1] = p->len;
-	skb->cb[2] = p->seq;
-	skb->cb[3] = p->segments << 8 | p->flags;
-}
-
-static __always_inline void packet_recall(struct packet *p, const struct __sk_buff *skb)
-{
-	p->at = skb->cb[0];
-	p->len = skb->cb[1];
-	p->seq = skb->cb[2];
-	p->segments = skb->cb[3] >> 8;
-	p->flags = skb->cb[3];
-}
-
 /* Headers and socket of a packet; null where it is none of ours. */
 static __always_inline sock_t *hook_begin(struct __sk_buff *skb, struct packet *p)
 {
@@ -235,7 +239,6 @@ static __always_inline int hook_packet(struct __sk_buff *skb, int direction)
 		return READER_NONE;
 	if (p.transport != IPPROTO_TCP)
 		return hook_udp(skb, sk, &p, direction);
-	packet_keep(&p, skb);
 	return hook_tcp(skb, sk, &p, direction);
 }
 
@@ -511,29 +514,31 @@ static __always_inline void ops_closed(struct bpf_sock_ops *ops, void *sk)
 		f->srtt_us = ops->srtt_us >> 3;
 }
 
+/* Most calls are about what is of no interest here: they end at once. */
+static __always_inline int ops_wanted(const struct bpf_sock_ops *ops, __u32 op)
+{
+	if (op == BPF_SOCK_OPS_STATE_CB)
+		return ops->args[1] == TCP_STATE_CLOSE;
+	return op == BPF_SOCK_OPS_TCP_CONNECT_CB || op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB ||
+	       op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB;
+}
+
 static __always_inline void hook_sockops(struct bpf_sock_ops *ops)
 {
-	void *sk = ops->sk;
+	__u32 op = ops->op;
+	void *sk;
 
+	if (!ops_wanted(ops, op))
+		return;
+	sk = ops->sk;
 	if (!sk)
 		return;
-	switch (ops->op) {
-	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB)
 		ops_connect(ops, sk);
-		break;
-	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
-		ops_established(ops, sk, 0);
-		break;
-	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
-		ops_established(ops, sk, 1);
-		break;
-	case BPF_SOCK_OPS_STATE_CB:
-		if (ops->args[1] == TCP_STATE_CLOSE)
-			ops_closed(ops, sk);
-		break;
-	default:
-		break;
-	}
+	else if (op == BPF_SOCK_OPS_STATE_CB)
+		ops_closed(ops, sk);
+	else
+		ops_established(ops, sk, op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB);
 }
 
 #endif

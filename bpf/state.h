@@ -151,9 +151,9 @@ struct cursor {
 /* A request that waits for its answer. */
 struct request {
 	__u64 op;
-	__u64 first_ns;     /* first byte */
-	__u64 bytes : 32;   /* at most 4 GiB - 1 */
-	__u64 send_us : 30; /* first to last byte, SEND_OPEN: the last one is not seen yet */
+	__u64 first_ns;   /* first byte */
+	__u64 bytes : 32; /* at most 4 GiB - 1 */
+	__u64 send : 30; /* first to last byte, in 1,024 ns; SEND_OPEN: the last one is not seen yet */
 	__u64 method : 2;
 };
 
@@ -173,13 +173,13 @@ struct talk {
 	__u32 op_slot;
 	__u32 op_gen;
 	__u64 response_first_ns;
-	__u64 response_last_ns;
-	__u64 response_bytes;
+	__u64 rest; /* of HTTP/1: hash of all that followed the target in the last plain request */
 	__u16 response_status;
 	__u8 response_open; /* between first byte and end */
 	__u8 pad0;
-	__u32 pad1;
-	__u64 host;                  /* id of the name in this head */
+	__u16 response_head;   /* of HTTP/1: bytes of the last response's head */
+	__u16 response_length; /* of HTTP/1: where in it the line before Content-Length ends */
+	__u64 host;            /* id of the name in this head */
 	__u8 head[EVENT_HEAD_BYTES]; /* of the newest request */
 	__u32 head_len;
 	__u32 zero; /* as in conn */

@@ -150,8 +150,6 @@ static __always_inline int stream_skip(struct conn *c, struct talk *t, struct cu
 	}
 	cu->pos += cu->skip;
 	cu->skip = 0;
-	if (!v->now)
-		v->now = bpf_ktime_get_ns();
 	stream_skipped(c, t, cu, v, asking, protocol);
 	return (__s32)(end - cu->pos) > 0;
 }
@@ -253,12 +251,14 @@ static __always_inline int stream_read(void *skb, struct conn *c, struct talk *t
 	/* a hole that a body spans does no harm */
 	if ((__s32)(p->seq - (cu->pos + cu->stash)) > 0 && cu->skip < p->seq - cu->pos)
 		stream_astray(cu, p->seq);
-	if (cu->skip) {
-		if (!stream_skip(c, t, cu, &v, end, seen, asking, protocol))
-			return 0;
+	if (cu->skip > seen - cu->pos) {
+		cu->skip -= seen - cu->pos;
+		cu->pos = seen;
+		return 0;
 	}
-	if (!v.now)
-		v.now = bpf_ktime_get_ns();
+	v.now = skb_time(skb, p->direction);
+	if (cu->skip && !stream_skip(c, t, cu, &v, end, seen, asking, protocol))
+		return 0;
 	if (cu->stash) {
 		__u64 key = stash_key(skb, direction);
 		struct stash *s = bpf_map_lookup_elem(&stashes, &key);

@@ -3,6 +3,7 @@
 #ifndef KINDLING_TCP_H
 #define KINDLING_TCP_H
 
+#include "dissect/http1_quick.h"
 #include "stream.h"
 
 /* Packets that may wait in a direction before they are added to the flow without a pushed segment. */
@@ -131,6 +132,25 @@ static __always_inline void tcp_syn_out(struct conn *c)
 		c->sync++;
 }
 
+/* What needs no reader. Returns whether the packet was read. */
+static __always_inline int tcp_quick(void *skb, struct conn *c, sock_t *sk, const struct packet *p,
+				     int direction)
+{
+	struct udp_work *u;
+	struct talk *t;
+	__u32 zero = 0;
+
+	if (c->candidate != PROTOCOL_HTTP1 || c->early)
+		return 0;
+	t = bpf_sk_storage_get(&talks, sk, 0, 0);
+	if (!t)
+		return 0;
+	if (direction == EGRESS)
+		return http1_quick(skb, c, t, &t->window, p, EGRESS, c->role == ROLE_CLIENT);
+	u = bpf_map_lookup_elem(&ingress_work, &zero);
+	return u && http1_quick(skb, c, t, &u->window, p, INGRESS, c->role != ROLE_CLIENT);
+}
+
 /* Payload of an established connection. Returns which program must read it (enum reader). */
 static __always_inline int tcp_payload(void *skb, struct conn *c, sock_t *sk,
 				       const struct packet *p, int direction)
@@ -161,7 +181,7 @@ static __always_inline int tcp_payload(void *skb, struct conn *c, sock_t *sk,
 	}
 	h->bytes += fresh;
 	h->packets += p->segments;
-	if (c->candidate)
+	if (c->candidate && !(fresh == p->len && tcp_quick(skb, c, sk, p, direction)))
 		return READER(c->candidate, conn_asking(c, direction) || c->early);
 	tcp_gather(c, sk, p, direction);
 	return 0;

@@ -143,6 +143,13 @@ static inline __u64 bpf_ktime_get_ns(void)
 	return native_now.ns;
 }
 
+static inline __u64 skb_time(const skb_t *skb, int egress)
+{
+	(void)skb;
+	(void)egress;
+	return bpf_ktime_get_ns();
+}
+
 static inline __u64 bpf_get_socket_cookie(const void *ctx)
 {
 	(void)ctx;

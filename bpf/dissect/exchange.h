@@ -24,7 +24,7 @@ static __always_inline void exchange_ask(struct talk *t, __u64 op, __u32 method,
 	r = exchange_slot(t, t->asked);
 	r->op = op;
 	r->first_ns = view_first_ns(v);
-	r->send_us = SEND_OPEN;
+	r->send = SEND_OPEN;
 	r->bytes = 0;
 	r->method = method;
 	t->asked++;
@@ -34,14 +34,14 @@ static __always_inline void exchange_ask(struct talk *t, __u64 op, __u32 method,
 static __always_inline void exchange_asked(struct talk *t, __u64 bytes, struct view *v)
 {
 	struct request *r;
-	__u64 us;
+	__u64 took;
 
 	if (t->asked_over != t->answered_over)
 		return;
 	r = exchange_slot(t, t->asked - 1);
-	us = v->now > r->first_ns ? (v->now - r->first_ns) / 1000 : 0;
+	took = v->now > r->first_ns ? (v->now - r->first_ns) >> 10 : 0;
 	r->bytes = bytes >> 32 ? 0xffffffff : bytes;
-	r->send_us = us < SEND_OPEN ? us : SEND_OPEN - 1;
+	r->send = took < SEND_OPEN ? took : SEND_OPEN - 1;
 }
 
 /* The method of the request that is answered next. */
@@ -81,15 +81,15 @@ static __always_inline void exchange_outcome(const struct conn *c, struct talk *
 	/* clocks of two processors, and an answer before the request's end */
 	if (first > answer)
 		first = answer;
-	last = first + r->send_us * 1000ULL;
-	if (r->send_us == SEND_OPEN || last > answer)
+	last = first + ((__u64)r->send << 10);
+	if (r->send == SEND_OPEN || last > answer)
 		last = answer;
 	o->op = r->op;
 	o->send_ns = blur(last - first, t->zero);
 	o->wait_ns = blur(answer - last, t->zero);
 	o->receive_ns = blur(now > answer ? now - answer : 0, t->zero);
 	o->request_bytes = r->bytes;
-	if (r->send_us == SEND_OPEN)
+	if (r->send == SEND_OPEN)
 		o->request_bytes = exchange_so_far(c, t);
 	o->response_bytes = blur(bytes, t->zero);
 	o->failed = blur(o->failed, t->zero);

@@ -294,6 +294,17 @@ static __always_inline void http1_keep_head(struct talk *t, const struct window 
 		word_put(t->head + i, WORD(w, at + i));
 }
 
+/* Keeps what a request line says up to its target's end, unless the last one said the same. */
+static __always_inline void http1_raw(struct talk *t, struct window *w, const struct lines *l,
+				      __u32 at, __u32 target, __u32 end, __u64 hash)
+{
+	if (t->raw == hash)
+		return;
+	http1_keep_head(t, w, at, end);
+	t->raw_op = http1_operation(w, l, at, http1_collapse(w, l, target, end));
+	t->raw = hash;
+}
+
 static __always_inline int http1_request_line(struct talk *t, struct cursor *cu, struct window *w,
 					      struct view *v)
 {
@@ -318,12 +329,7 @@ static __always_inline int http1_request_line(struct talk *t, struct cursor *cu,
 		method = METHOD_HEAD;
 	else if (four == FOUR('C', 'O', 'N', 'N'))
 		method = METHOD_CONNECT;
-	http1_keep_head(t, w, at, end);
-	if (t->raw != hash) {
-		t->raw_op = http1_operation(w, &cu->lines, at,
-					    http1_collapse(w, &cu->lines, target, end));
-		t->raw = hash;
-	}
+	http1_raw(t, w, &cu->lines, at, target, end, hash);
 	cu->start = v->base + at;
 	cu->length = 0;
 	cu->lines.count = 0;
@@ -335,23 +341,31 @@ static __always_inline int http1_request_line(struct talk *t, struct cursor *cu,
 	return STEP_ON;
 }
 
-static __always_inline int http1_status_line(struct talk *t, struct cursor *cu, struct window *w,
-					     struct view *v)
+/* The status of a response that begins at an index; 0: none begins there. */
+static __always_inline __u32 http1_status(const struct window *w, __u32 at)
 {
-	__u32 at = v->at, left = v->n - at;
-	__u64 word = WORD(w, at);
-	__u32 a, b, d, status;
+	__u32 a, b, d;
 
-	if (left < 13 && !view_full(v))
-		return STEP_MORE;
-	if ((word & 0x00ffffffffffffffULL) != EIGHT('H', 'T', 'T', 'P', '/', '1', '.', 0))
-		return STEP_ALIEN;
+	if (WORD(w, at) << 8 != EIGHT(0, 'H', 'T', 'T', 'P', '/', '1', '.'))
+		return 0;
 	a = BYTE(w, at + 9) - '0';
 	b = BYTE(w, at + 10) - '0';
 	d = BYTE(w, at + 11) - '0';
 	if (a > 9 || b > 9 || d > 9)
+		return 0;
+	return a * 100 + b * 10 + d;
+}
+
+static __always_inline int http1_status_line(struct talk *t, struct cursor *cu, struct window *w,
+					     struct view *v)
+{
+	__u32 at = v->at, left = v->n - at, status;
+
+	if (left < 13 && !view_full(v))
+		return STEP_MORE;
+	status = http1_status(w, at);
+	if (!status)
 		return STEP_ALIEN;
-	status = a * 100 + b * 10 + d;
 	cu->start = v->base + at;
 	cu->length = 0;
 	cu->lines.count = 0;
