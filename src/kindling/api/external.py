@@ -3,47 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
-from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from kindling.api.view import View
-from kindling.errors import InputError
 from kindling.inventory.coverage import State, coverage
 from kindling.inventory.items import Record
-from kindling.inventory.query import DEFAULT_SORT, Answer, Query, answer, history
+from kindling.inventory.parameters import query_of
+from kindling.inventory.query import Answer, answer, history
 from kindling.inventory.recorder import asked_of
-from kindling.inventory.selection import Selection
 from kindling.inventory.watching import Period
 from kindling.model import FlowRow
 
 T = TypeVar("T")
-
-_TEXTS: Final = ("workload", "namespace", "protocol", "destination", "scope")
-_LARGEST_PORT: Final = 65_535
-#: Year 9999.
-_LAST_MOMENT: Final = 253_402_300_800.0
 
 
 def routes(view: View) -> list[Route]:
     """Answers come from the inventory's own thread: a long list does not keep the agent from counting."""
 
     async def external(request: Request) -> Response:
-        query = query_of(request.query_params)
+        query = query_of(request.query_params.multi_items())
         active = _active(view)
         found = await _ask(view, lambda connection: answer(connection, query, active))
         return _document(view, "external", found.rows, found.total, found)
 
     async def days(request: Request) -> Response:
-        query = query_of(request.query_params)
+        query = query_of(request.query_params.multi_items())
 
         def both(connection: sqlite3.Connection) -> tuple[list[Record], Answer]:
             return history(connection, query), answer(connection, replace(query, limit=1))
@@ -52,41 +44,6 @@ def routes(view: View) -> list[Route]:
         return _document(view, "external/history", rows, len(rows), found)
 
     return [Route("/api/v1/external", external), Route("/api/v1/external/history", days)]
-
-
-def query_of(parameters: QueryParams) -> Query:
-    """Raises InputError."""
-    texts = {name: tuple(value for value in parameters.getlist(name) if value) for name in _TEXTS}
-    ports = tuple(_whole("port", text, _LARGEST_PORT) for text in parameters.getlist("port") if text)
-    return Query(
-        selection=Selection(port=ports, search=parameters.get("search", ""), **texts),
-        since=_moment(parameters, "since"),
-        until=_moment(parameters, "until"),
-        new_since=_moment(parameters, "new_since"),
-        group_by=parameters.get("group_by", ""),
-        sort=parameters.get("sort", "") or DEFAULT_SORT,
-        limit=_whole("limit", parameters.get("limit", "") or "0"),
-    )
-
-
-def _whole(name: str, text: str, largest: int | None = None) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10) or (largest is not None and int(text) > largest):
-        beyond = f" up to {largest}" if largest else ""
-        raise InputError(f"The {name} {text!r} is not a whole number{beyond}.")
-    return int(text)
-
-
-def _moment(parameters: QueryParams, name: str) -> float | None:
-    text = parameters.get(name, "")
-    if not text:
-        return None
-    try:
-        moment = float(text)
-    except ValueError:
-        moment = math.nan
-    if not abs(moment) < _LAST_MOMENT:
-        raise InputError(f"The time {name}={text!r} is not a number of unix seconds.")
-    return moment
 
 
 def _active(view: View) -> list[FlowRow]:

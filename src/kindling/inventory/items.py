@@ -117,9 +117,9 @@ class Item:
 
     @property
     def addresses(self) -> list[str]:
-        """The newest last."""
+        """The newest first."""
         text: str = self.addresses_text
-        return text.split(" ")
+        return text.split(" ")[::-1]
 
     @property
     def connections(self) -> int:
@@ -150,8 +150,8 @@ class Item:
         self.evidence = min(self.evidence, other.evidence, key=EVIDENCE.index)
         self.inferred |= other.inferred
         known = set(self.addresses)
-        more = [address for address in other.addresses if address not in known]
-        self.addresses_text = " ".join([*more, *self.addresses])
+        more = [address for address in other.addresses_text.split(" ") if address not in known]
+        self.addresses_text = " ".join([*more, self.addresses_text])
         self.more_addresses = max(self.more_addresses, other.more_addresses)
 
     def record(self) -> Record:
