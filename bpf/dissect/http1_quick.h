@@ -62,8 +62,9 @@ static __always_inline __u64 http1_rest(struct window *w, __u64 at, __u64 n, __u
  * A GET without a body, and nothing after it. Of clients that keep connections mostly the target varies: if all behind it
  * is as it was in the last request that was read so, no line needs to be looked at.
  */
-static __always_inline int http1_quick_ask(void *skb, struct talk *t, struct cursor *cu,
-					   struct window *w, const struct packet *p, int direction)
+static __always_inline int http1_quick_ask(void *skb, struct conn *c, struct talk *t,
+					   struct cursor *cu, struct window *w,
+					   const struct packet *p, int direction)
 {
 	struct lines *l = &cu->lines;
 	struct view v = {};
@@ -86,6 +87,11 @@ static __always_inline int http1_quick_ask(void *skb, struct talk *t, struct cur
 		t->rest = rest;
 	}
 	v.now = skb_time(skb, direction);
+	if (!c->settled) {
+		if (l->host_at && c->role == ROLE_CLIENT)
+			http1_host(t, w, l, v.n);
+		conn_settle(c, t->host, PROTOCOL_HTTP1);
+	}
 	cu->flags = 0;
 	cu->start = p->seq;
 	t->host = 0;
@@ -161,10 +167,9 @@ static __always_inline int http1_quick(void *skb, struct conn *c, struct talk *t
 	if (cu->skip > p->len) {
 		cu->skip -= p->len;
 	} else {
-		if (cu->skip || cu->phase || cu->astray || !c->settled ||
-		    t->asked_over != t->answered_over)
+		if (cu->skip || cu->phase || cu->astray || t->asked_over != t->answered_over)
 			return 0;
-		if (asking ? !http1_quick_ask(skb, t, cu, w, p, direction)
+		if (asking ? !http1_quick_ask(skb, c, t, cu, w, p, direction)
 			   : !http1_quick_answer(skb, c, t, cu, w, p, direction))
 			return 0;
 	}

@@ -12,7 +12,7 @@ import pytest
 
 from kernel.compiled import compile_probe
 from kindling.capture.bpf import features
-from kindling.capture.bpf.drops import Drops, read_format
+from kindling.capture.bpf.drops import Drops, read_reasons
 from kindling.capture.bpf.syscall import ProgramType
 from kindling.errors import UnsupportedError
 
@@ -73,7 +73,7 @@ def test_json_lists_each_feature() -> None:
 
 def test_drops_are_counted_by_reason(tmp_path: Path) -> None:
     try:
-        read_format()
+        read_reasons()
     except UnsupportedError as error:
         pytest.skip(str(error))
     drops = Drops(compile_probe("drops.bpf.c", tmp_path, PROBE))

@@ -376,7 +376,7 @@ def _kernel_types() -> str:
 
 
 def _drop_reasons() -> str:
-    reasons = drops.read_format().reasons
+    reasons = drops.read_reasons()
     return f"{len(reasons)} reasons"
 
 

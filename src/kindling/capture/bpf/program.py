@@ -28,7 +28,7 @@ KINDS: Final[dict[str, tuple[ProgramType, int]]] = {
     "cgroup/sock_release": (ProgramType.CGROUP_SOCK, AttachType.SOCK_RELEASE),
     "cgroup/connect4": (ProgramType.CGROUP_SOCK_ADDR, AttachType.CONNECT4),
     "cgroup/connect6": (ProgramType.CGROUP_SOCK_ADDR, AttachType.CONNECT6),
-    "tp": (ProgramType.TRACEPOINT, 0),
+    "raw_tp": (ProgramType.RAW_TRACEPOINT, 0),
     "socket": (ProgramType.SOCKET_FILTER, 0),
 }
 """Section, or its first part: type of program, where it is attached."""

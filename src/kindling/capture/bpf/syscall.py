@@ -31,6 +31,7 @@ class Command(IntEnum):
     PROG_GET_FD_BY_ID = 13
     OBJ_GET_INFO_BY_FD = 15
     PROG_QUERY = 16
+    RAW_TRACEPOINT_OPEN = 17
     BTF_LOAD = 18
     MAP_LOOKUP_AND_DELETE_ELEM = 21
     MAP_FREEZE = 22
@@ -60,10 +61,10 @@ class MapFlag(IntFlag):
 
 class ProgramType(IntEnum):
     SOCKET_FILTER = 1
-    TRACEPOINT = 5
     CGROUP_SKB = 8
     CGROUP_SOCK = 9
     SOCK_OPS = 13
+    RAW_TRACEPOINT = 17
     CGROUP_SOCK_ADDR = 18
 
 
@@ -193,6 +194,12 @@ def program_load(
 
 def link_create(program: int, target: int, attach: int) -> int:
     return _call(Command.LINK_CREATE, struct.pack("<4I", program, target, attach, 0))
+
+
+def raw_tracepoint_open(program: int, name: str) -> int:
+    """Run a program at a tracepoint until what is returned is closed."""
+    text = ctypes.create_string_buffer(name.encode())
+    return _call(Command.RAW_TRACEPOINT_OPEN, struct.pack("<QI", ctypes.addressof(text), program))
 
 
 def program_attach(program: int, target: int, attach: int, flags: int = ALLOW_MULTI) -> None:
