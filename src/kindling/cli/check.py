@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 from collections.abc import Iterator
@@ -10,13 +9,19 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from kindling.cli import options
+from kindling.cli import options, surroundings
+from kindling.cli.client import Agent
+from kindling.cli.render import colourful, terminal_width
+from kindling.cli.surroundings import look_around
+from kindling.cli.writers import write_json
 from kindling.errors import KindlingError, PrivilegeError, UnsupportedError, VerifierError
 
 if TYPE_CHECKING:
     from kindling.capture.bpf.features import Finding
 
 _LOG_LINES: Final = 3
+#: Sentences are not set wider than that.
+_READABLE: Final = 100
 
 
 @click.command(
@@ -27,22 +32,49 @@ What this kernel allows, found out by trying it: nothing is attached, nothing st
 \b
   kindling check
   kindling check --output json | jq -r '.features[] | select(.present | not) | .name'
+  kindling check --privacy                what is read from packets, and what is not
 
-Exit codes: 0 all that is needed is there, 3 not permitted to find out, 4 something needed is missing.
+Below the features stands what of Kindling is on this host already: who uses the data directory, what
+is pinned, whether the port is free, which agent answers. --privacy needs no privilege.
+
+\b
+Exit codes: 0 all that is needed is there
+            3 not permitted to find out
+            4 something needed is missing
 """,
 )
-@options.output
-def command(output: str) -> int:
+@click.option("--privacy", is_flag=True, help="Show what is captured instead.")
+@click.option(
+    "--output", "-o", type=click.Choice(["table", "json"]), default="table", show_default=True, help="json: a document."
+)
+@options.colour
+@options.agent
+def command(agent: Agent, privacy: bool, output: str) -> int:
+    if privacy:
+        _show_privacy(output)
+        return 0
     from kindling.capture.bpf.features import survey
 
     findings = [*survey(), *_programs()]
     code = exit_code(findings)
+    around = look_around(agent)
     if output == "json":
-        json.dump(document(findings, code), sys.stdout, indent=1, ensure_ascii=False)
-        sys.stdout.write("\n")
+        write_json(sys.stdout, document(findings, code) | {"surroundings": {f.what: f.detail for f in around}})
     else:
-        click.echo("\n".join(lines(findings)))
+        click.echo(
+            "\n".join((*lines(findings, colour=colourful()), "", *surroundings.lines(around))), color=colourful()
+        )
     return code
+
+
+def _show_privacy(output: str) -> None:
+    from kindling.cli import privacy
+
+    found = privacy.items()
+    if output == "json":
+        write_json(sys.stdout, privacy.document(found))
+    else:
+        click.echo("\n".join(privacy.lines(found, min(terminal_width() or _READABLE, _READABLE))))
 
 
 def exit_code(findings: list[Finding]) -> int:
@@ -71,14 +103,15 @@ def document(findings: list[Finding], code: int) -> dict[str, object]:
     }
 
 
-def lines(findings: list[Finding]) -> Iterator[str]:
-    """Lines of the table, and a sentence below it."""
+def lines(findings: list[Finding], *, colour: bool = False) -> Iterator[str]:
+    """Lines of the table, and a sentence below it. What is needed and missing is red."""
     name_width = max(len(each.name) for each in findings)
     yield f"{'FEATURE':<{name_width}}  {'HERE':<11}  DETAIL, OR WHAT IS MISSED WITHOUT IT"
     for each in findings:
         here = "yes" if each.present else "not allowed" if each.forbidden else "NO" if each.needed else "no"
         note = each.detail if each.present else f"{each.without} ({each.detail})" if each.detail else each.without
-        yield f"{each.name:<{name_width}}  {here:<11}  {note}".rstrip()
+        line = f"{each.name:<{name_width}}  {here:<11}  {note}".rstrip()
+        yield f"\033[31m{line}\033[0m" if colour and each.needed and not each.present else line
     yield ""
     missing = [each for each in findings if each.needed and not each.present]
     if not missing:

@@ -103,15 +103,17 @@ def _trust(agent: Agent) -> ssl.SSLContext:
 
 
 def _authorization(token_file: Path | None) -> dict[str, str]:
+    """The first token of a file: one a line, as the agent's own file, which may hold several while they change."""
     if token_file is None:
         return {}
     try:
-        token = token_file.read_text(encoding="ascii").strip()
+        lines = token_file.read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"The token file {token_file} cannot be read: {_reason(error)}.") from None
-    if not token or not token.isprintable():
-        raise SettingError(f"The token file {token_file} holds no token.", hint="One line of ASCII is expected.")
-    return {"authorization": f"Bearer {token}"}
+    tokens = [line for each in lines if (line := each.strip()) and not line.startswith("#")]
+    if not tokens or not tokens[0].isprintable():
+        raise SettingError(f"The token file {token_file} holds no token.", hint="A line of ASCII is expected.")
+    return {"authorization": f"Bearer {tokens[0]}"}
 
 
 def _reason(error: BaseException) -> str:
@@ -130,11 +132,12 @@ def _decode(url: str, status: int, body: bytes) -> dict[str, Any]:
         return answer
     default = f"The agent at {url} answered with HTTP status {status}."
     said = str(answer.get("detail") or answer.get("error") or answer.get("title") or default)
+    hint = str(answer.get("hint") or "")
     if status in {401, 403}:
         raise PrivilegeError(
             f"The agent at {url} does not let you in: {said}",
             hint="Name its token with --token-file (or KINDLING_TOKEN_FILE), or your certificate with --cert-file.",
         )
     if 400 <= status < 500 and status != 429:
-        raise InputError(said)
-    raise KindlingError(said, hint="Try again in a moment.")
+        raise InputError(said, hint=hint)
+    raise KindlingError(said, hint=hint or "Try again in a moment.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from typing import Final, NoReturn
 
 import click
@@ -66,7 +67,7 @@ def command(
     watch: float | None,
 ) -> None:
     watching.check(output, watch)
-    question: Question = [*filters.parameters(), *(("reason", each) for each in reason)]
+    question: Question = replace(filters, reason=reason).parameters()
     if follow:
         if watch is not None or output not in {"table", "ndjson"}:
             raise click.UsageError("--follow goes with --output table or ndjson, and not with --watch.")

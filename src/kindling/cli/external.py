@@ -44,7 +44,6 @@ settings; "address" means that no name is known. With --since or --until numbers
 """,
 )
 @options.filters
-@click.option("--until", type=TIME, metavar="TIME", help="First seen before: as --since.")
 @click.option("--new-since", type=TIME, metavar="TIME", help=f"First seen since: as --since. Exit code {NEWS} if any.")
 @click.option("--group-by", type=click.Choice(GROUPINGS), help="Put together what has this in common.")
 @click.option("--history", is_flag=True, help="A row for each day (UTC) that is kept.")
@@ -63,7 +62,6 @@ settings; "address" means that no name is known. With --since or --until numbers
 def command(
     agent: Agent,
     filters: Filters,
-    until: float | None,
     new_since: float | None,
     group_by: str | None,
     history: bool,
@@ -78,9 +76,8 @@ def command(
     watching.check(output, watch)
     table = table_of(group_by or "", history=history)
     question: Question = [*filters.parameters(), ("limit", effective_limit(limit, output)), ("sort", sort)]
-    question += (
-        (key, f"{value:.3f}") for key, value in (("until", until), ("new_since", new_since)) if value is not None
-    )
+    if new_since is not None:
+        question.append(("new_since", f"{new_since:.3f}"))
     if group_by:
         question.append(("group_by", group_by))
     path = "/api/v1/external/history" if history else "/api/v1/external"

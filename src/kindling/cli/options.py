@@ -6,8 +6,8 @@ A decorator adds the options and gives the command one argument made of them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 
 from kindling.cli.client import DEFAULT_URL, Agent
 from kindling.cli.times import TIME
+from kindling.export.filters import ROLES, TRANSPORTS, Filter
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,29 +96,21 @@ def _decorate(function: Callable[..., Any], options: tuple[Callable[[Any], Any],
     return function
 
 
-SCOPES: Final = ("public", "private", "link-local", "loopback", "own")
-
-
 @dataclass(frozen=True, slots=True)
-class Filters:
-    """Which rows are wanted. Values of one field are alternatives, fields all have to fit."""
-
-    workload: tuple[str, ...] = ()
-    namespace: tuple[str, ...] = ()
-    port: tuple[int, ...] = ()
-    protocol: tuple[str, ...] = ()
-    destination: tuple[str, ...] = ()
-    scope: tuple[str, ...] = ()
-    since: float | None = None
-    """Unix seconds."""
+class Filters(Filter):
+    """Which rows are wanted, as the API is asked."""
 
     def parameters(self) -> list[tuple[str, str | int]]:
-        """As the API takes them: a key for each value."""
+        """A key for each value."""
         found: list[tuple[str, str | int]] = []
-        for name in ("workload", "namespace", "port", "protocol", "destination", "scope"):
-            found += ((name, value) for value in getattr(self, name))
-        if self.since is not None:
-            found.append(("since", f"{self.since:.3f}"))
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, tuple):
+                found += ((field.name, each) for each in value)
+            elif isinstance(value, float):
+                found.append((field.name, f"{value:.3f}"))
+            elif value:
+                found.append((field.name, value))
         return found
 
 
@@ -125,22 +118,38 @@ def _complete_protocol(context: click.Context, parameter: click.Parameter, incom
     del context, parameter
     from kindling.protocols.registry import ALL
 
-    names = {protocol.name for protocol in ALL} | {"unknown"}
-    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+    return _completions((*(protocol.name for protocol in ALL), *TRANSPORTS), incomplete)
 
+
+def _complete_scope(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    del context, parameter
+    return _completions(("public", "private", "link-local", "loopback", "own"), incomplete)
+
+
+def _completions(values: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(value) for value in sorted(values) if value.startswith(incomplete)]
+
+
+#: Fields of `Filter` that are options of every command that shows rows.
+FILTER_OPTIONS: Final = (
+    "workload",
+    "namespace",
+    "port",
+    "protocol",
+    "destination",
+    "scope",
+    "role",
+    "search",
+    "since",
+    "until",
+)
 
 _FILTERS: Final = (
     click.option(
-        "--workload",
-        "-w",
-        multiple=True,
-        metavar="NAME",
-        help="Of this container, unit or process; * stands for any text.",
+        "--workload", "-w", multiple=True, metavar="NAME", help="Of this container, unit or process; * is any text."
     ),
     click.option("--namespace", multiple=True, metavar="NAME", help="Of workloads in this namespace."),
-    click.option(
-        "--port", "-p", multiple=True, type=click.IntRange(0, 65_535), metavar="N", help="Port of the service."
-    ),
+    click.option("--port", "-p", multiple=True, type=click.IntRange(0, 65_535), metavar="N", help="Of the service."),
     click.option(
         "--protocol",
         multiple=True,
@@ -153,29 +162,28 @@ _FILTERS: Final = (
         "-d",
         multiple=True,
         metavar="NAME",
-        help="Name or address of the other end; * stands for any text.",
+        help="Name, address or network (192.0.2.0/24) of the other end; * is any text.",
     ),
-    click.option("--scope", multiple=True, type=click.Choice(SCOPES), help="Where the other end is."),
+    click.option(
+        "--scope",
+        multiple=True,
+        metavar="SCOPE",
+        shell_complete=_complete_scope,
+        help="Where the other end is: public, private, link-local, loopback, own, or a network's label.",
+    ),
+    click.option("--role", multiple=True, type=click.Choice(ROLES), help="Of the workload."),
+    click.option("--search", default="", metavar="TEXT", help="A part of any name, address, operation or status."),
     click.option("--since", type=TIME, metavar="TIME", help="Seen since: 15m, 2h, 3d, today, 2026-11-23T10:00."),
+    click.option("--until", type=TIME, metavar="TIME", help="Seen until."),
 )
 
 
 def filters(function: F) -> F:
-    """What chooses rows; gives `filters`. Every option but --since may be repeated: any of its values will do."""
+    """What chooses rows; gives `filters`. Most may be repeated: any of the values will do."""
 
     @functools.wraps(function)
-    def call(
-        *arguments: Any,
-        workload: tuple[str, ...],
-        namespace: tuple[str, ...],
-        port: tuple[int, ...],
-        protocol: tuple[str, ...],
-        destination: tuple[str, ...],
-        scope: tuple[str, ...],
-        since: float | None,
-        **named: Any,
-    ) -> Any:
-        chosen = Filters(workload, namespace, port, protocol, destination, scope, since)
+    def call(*arguments: Any, **named: Any) -> Any:
+        chosen = Filters(**{name: named.pop(name) for name in FILTER_OPTIONS})
         return function(*arguments, filters=chosen, **named)
 
     return _decorate(call, _FILTERS)  # type: ignore[return-value]  # what click calls has other arguments

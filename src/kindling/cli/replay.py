@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from kindling.cli import options
+from kindling.cli.options import Filters
 from kindling.cli.render import colourful
-from kindling.cli.show import TABLE_LIMIT, answer_lines
+from kindling.cli.show import TABLE_LIMIT, answer_lines, write_rows
+from kindling.cli.writers import write_json, write_ndjson
+from kindling.export.coverage import coverage_lines
+from kindling.export.tables import EVENTS, TABLES, Table
+
+if TYPE_CHECKING:
+    from kindling.model import Snapshot
+
+_TABLES: Final = {**TABLES, EVENTS.name: EVENTS}
 
 #: Progress is shown for files from this size on, and not more often than that.
 _LARGE_BYTES: Final = 50_000_000
@@ -27,29 +35,33 @@ Read a capture file (pcap or pcapng, packed by gzip or not) as if its packets pa
 \b
   kindling replay trace.pcap
   kindling replay trace.pcapng.gz --protocol dns --protocol http
+  kindling replay trace.pcap --table requests --sort mean_ns --limit 5
+  kindling replay trace.pcap --table flows --output csv > flows.csv
   kindling replay trace.pcap --output json | jq '.requests[] | select(.error)'
   tcpdump -i any -s 512 -w - -G 10 -W 1 | kindling replay -
 
-Needs no privilege. The packets of a conversation are read as those of two sockets, one at each end;
-a workload is an address. Of a broken or truncated file all is shown that could be read, and the exit
-code is 2.
+Needs no privilege and no agent. The packets of a conversation are read as those of two sockets, one at
+each end; a workload is an address. --since and --until are the capture's time. Of a broken or truncated
+file all is shown that could be read, and the exit code is 2.
 """,
 )
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@options.output
-@click.option("--protocol", "protocols", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @click.option(
-    "--limit",
-    type=click.IntRange(min=0),
-    default=None,
-    metavar="N",
-    help="Rows of each table, 0 for all. Default: 50 in a table, all in JSON.",
+    "--table",
+    "tables",
+    multiple=True,
+    type=click.Choice(list(_TABLES)),
+    help="Only this one; may be repeated. Default: all, events in JSON only.",
 )
-def command(file: Path, output: str, protocols: tuple[str, ...], limit: int | None) -> None:
+@options.filters
+@options.selection(tuple(dict.fromkeys(key for table in _TABLES.values() for key in table.sortable)), "each its own")
+@options.output
+@options.colour
+def command(file: Path, tables: tuple[str, ...], filters: Filters, limit: int | None, sort: str, output: str) -> None:
     from kindling.capture.replay import Addresses, ReplaySource
     from kindling.table import Collector
 
-    _check(protocols)
+    chosen = _chosen(tables, sort, output)
     with ReplaySource.open(file) as source:
         progress = _Progress()
         source.fill(progress.show)
@@ -57,47 +69,72 @@ def command(file: Path, output: str, protocols: tuple[str, ...], limit: int | No
         if source.counts().packets or not source.fault:
             collector = Collector(source, identify=Addresses(), clock=source.seconds)
             collector.tick(final=True)
-            _print(collector.snapshot(), frozenset(protocols), output, limit)
+            found = _Answers(collector.snapshot(), filters, sort)
+            _show(found, chosen, output, limit, spare_empty=bool(filters.parameters()))
         if source.fault:
             sys.stdout.flush()
             raise source.fault
 
 
-def _check(protocols: tuple[str, ...]) -> None:
-    from kindling.protocols.registry import ALL
+def _chosen(tables: tuple[str, ...], sort: str, output: str) -> list[Table]:
+    """Tables to show, all of which can be sorted as wanted."""
+    default = _TABLES if output in {"json", "ndjson"} else TABLES
+    chosen = [table for name, table in _TABLES.items() if name in (tables or default)]
+    key = sort.removeprefix("-")
+    sortable = [table for table in chosen if not key or key in table.sortable]
+    if not sortable or (tables and len(sortable) < len(chosen)):
+        raise click.BadParameter(
+            f"{key!r} is no key of {', '.join(table.name for table in chosen)}.", param_hint="--sort"
+        )
+    if output in {"csv", "markdown"} and len(sortable) != 1:
+        raise click.UsageError(f"--output {output} is for one table: name it with --table.")
+    return sortable
 
-    names = [protocol.name for protocol in ALL]
-    for name in protocols:
-        if name not in names:
-            raise click.BadParameter(f"{name!r} is none of {', '.join(names)}.", param_hint="--protocol")
+
+class _Answers:
+    """As /api/v1 would answer of what was read."""
+
+    def __init__(self, snapshot: Snapshot, filters: Filters, sort: str) -> None:
+        from kindling.export.coverage import coverage
+        from kindling.export.horizon import Horizon
+
+        self.coverage = coverage(snapshot)
+        self._snapshot = snapshot
+        self._horizon = Horizon(learn_local=False)
+        self._wanted = filters.test(lambda row, key: row.get(key))
+        self._sort = sort
+
+    def of(self, table: Table, limit: int) -> dict[str, Any]:
+        """`limit` 0: all rows."""
+        from kindling.export.tables import select
+
+        rows, _ = select(table, self._snapshot, self._horizon, sort=self._sort)
+        rows = [row for row in rows if self._wanted(row)]
+        return {
+            "table": table.name,
+            "total": len(rows),
+            "coverage": self.coverage,
+            "rows": rows[:limit] if limit else rows,
+        }
 
 
-def _print(snapshot: Any, protocols: frozenset[str], output: str, limit: int | None) -> None:
-    from kindling.export import records
-    from kindling.export.coverage import coverage, coverage_lines
-    from kindling.export.horizon import Horizon
-    from kindling.export.tables import TABLES, select
-
-    if protocols:
-        snapshot.flows = [row for row in snapshot.flows if row.labels.protocol in protocols]
-        snapshot.ops = [row for row in snapshot.ops if row.labels.protocol in protocols]
-    horizon = Horizon(learn_local=False)
-    covered = coverage(snapshot)
+def _show(found: _Answers, tables: list[Table], output: str, limit: int | None, *, spare_empty: bool) -> None:
     if output == "json":
-        document = {name: select(table, snapshot, horizon, limit=limit or 0)[0] for name, table in TABLES.items()}
-        events = [*snapshot.requests, *snapshot.failures]
-        document["events"] = [records.event(event) for event in events]
-        json.dump({**document, "coverage": covered}, sys.stdout, indent=1, ensure_ascii=False)
-        sys.stdout.write("\n")
-        return
-    lines: list[str] = []
-    for table in TABLES.values():
-        rows, total = select(table, snapshot, horizon, limit=TABLE_LIMIT if limit is None else limit)
-        if rows or not protocols:
-            answer = {"rows": rows, "total": total, "coverage": covered}
-            lines += [table.title, *answer_lines(table, answer, covered=False), ""]
-    lines += coverage_lines(covered, watching=False)
-    click.echo("\n".join(lines), color=colourful())
+        document = {table.name: found.of(table, limit or 0)["rows"] for table in tables}
+        write_json(sys.stdout, {**document, "coverage": found.coverage})
+    elif output == "ndjson":
+        for table in tables:
+            write_ndjson(sys.stdout, ({"table": table.name, **row} for row in found.of(table, limit or 0)["rows"]))
+    elif output == "table":
+        lines: list[str] = []
+        for table in tables:
+            answer = found.of(table, TABLE_LIMIT if limit is None else limit)
+            if answer["rows"] or not spare_empty:
+                lines += [table.title, *answer_lines(table, answer, covered=False), ""]
+        lines += coverage_lines(found.coverage, watching=False)
+        click.echo("\n".join(lines), color=colourful())
+    else:
+        write_rows(tables[0], found.of(tables[0], limit or 0), output)
 
 
 class _Progress:

@@ -30,8 +30,8 @@ def write_ndjson(stream: TextIO, rows: Iterable[Record]) -> None:
 
 
 def write_csv(stream: TextIO, rows: Sequence[Record], fields: Sequence[str] = ()) -> None:
-    """RFC 4180 with a header. `fields`: the columns, those of the first record unless given."""
-    fields = fields or (tuple(rows[0]) if rows else ())
+    """RFC 4180 with a header. `fields`: the columns, those of all records unless given."""
+    fields = fields or tuple(dict.fromkeys(field for row in rows for field in row))
     if not fields:
         return
     writer = csv.writer(stream, lineterminator="\n")

@@ -3,71 +3,19 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 
 import kindling
-from factories import flow, op, snapshot
 from kindling.cli import main as entry
-from kindling.cli.client import fetch
 from kindling.cli.main import COMMANDS, run
-from kindling.errors import KindlingError, PrivilegeError, UnreachableError, UnsupportedError, VerifierError
-from kindling.export.coverage import coverage
-from kindling.export.horizon import Horizon
-from kindling.export.tables import TABLES, select
+from kindling.errors import KindlingError, PrivilegeError, UnsupportedError, VerifierError
+from kindling.export.tables import TABLES
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 CLOSED = "http://127.0.0.1:1"
-SHOWN = snapshot(flows=[flow(opened=n, inferred=n == 1) for n in range(60)], ops=[op((1, 2))], lost={"gap": 4})
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers as the agent does."""
-
-    def do_GET(self) -> None:
-        path, _, query = self.path.partition("?")
-        name = path.rpartition("/")[2]
-        if name == "status":
-            self._send(
-                {"version": "9", "node": "n", "cpu_user_seconds": 1.0, "cpu_system_seconds": 0.5}
-                | {"resident_bytes": 1, "coverage": coverage(SHOWN)}
-            )
-        elif name in TABLES:
-            given = dict(part.split("=", 1) for part in query.split("&") if part)
-            limit, sort = int(given.get("limit") or 0), given.get("sort", "")
-            if sort == "colour":
-                self._send({"error": "flows cannot be sorted by 'colour'."}, 400)
-                return
-            rows, total = select(TABLES[name], SHOWN, Horizon(), sort=sort, limit=limit)
-            self._send({"table": name, "total": total, "coverage": coverage(SHOWN), "rows": rows})
-        else:
-            self._send("no object", 404)
-
-    def _send(self, value: Any, status: int = 200) -> None:
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -95,15 +43,7 @@ def test_json_has_everything(url: str, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_limit_and_sort(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["flows", "--url", url, "--output", "json", "--limit", "2", "--sort", "-opened"]) == 0
-    assert [row["opened"] for row in json.loads(capsys.readouterr().out)["rows"]] == [0, 1]
-
-
-def test_top_once(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["top", "--url", url, "--once"]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("Kindling 9 on n")
-    assert "Destinations outside this host (1)" in out
-    assert "Connections: who talks to whom (60)" in out
+    assert [row["opened"] for row in json.loads(capsys.readouterr().out)["rows"]] == [1, 2]
 
 
 def test_without_an_agent(capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,16 +57,6 @@ def test_without_an_agent(capsys: pytest.CaptureFixture[str]) -> None:
 def test_bad_addresses(bad: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["flows", "--url", bad]) == 2
     assert "is not the address of an agent" in capsys.readouterr().err
-
-
-def test_an_agent_behind_a_path(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["flows", "--url", f"{url}/node-1/"]) == 0
-    assert "4 lost" in capsys.readouterr().out
-
-
-def test_something_else_answers(url: str) -> None:
-    with pytest.raises(UnreachableError, match="no Kindling agent: HTTP status 404"):
-        fetch(url, "/nothing")
 
 
 def test_the_agents_refusal_is_shown(url: str, capsys: pytest.CaptureFixture[str]) -> None:

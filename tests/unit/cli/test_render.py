@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from click.testing import CliRunner
 
-from factories import CURL, NGINX, NOON, SHOP, flow, op, snapshot
+from factories import NGINX, NOON, SHOP, flow, op, snapshot
+from kindling.cli.main import cli
 from kindling.cli.render import table_lines
-from kindling.cli.widths import cut, display_width
+from kindling.cli.widths import display_width
 from kindling.export.horizon import Horizon
 from kindling.export.tables import TABLES, select
 from kindling.model import DnsAnswer, DnsRecord, Snapshot
@@ -110,13 +110,20 @@ def test_no_rows() -> None:
     assert table_lines(TABLES["dns"], []) == ["No DNS query was seen yet."]
 
 
-@given(st.text(), st.integers(1, 40), st.booleans())
-def test_cut_keeps_the_width(text: str, width: int, keep_end: bool) -> None:
-    assert display_width(cut(text, width, keep_end=keep_end)) <= width
+def test_the_narrowest_terminal_keeps_who_and_what() -> None:
+    table = TABLES["external"]
+    records, _ = select(table, scene(), Horizon())
+    header = table_lines(table, records, width=40)[0]
+    assert header.split()[:2] == ["DESTINATION", "PORT"]
 
 
-def test_cut() -> None:
-    assert cut("example.org:443", 9) == "example.…"
-    assert cut("example.org:443", 9, keep_end=True) == "exam…:443"
-    assert cut("日本語", 5) == "日本…"
-    assert cut(CURL.name, 4) == "curl"
+@pytest.mark.parametrize(
+    ("option", "environment", "coloured"),
+    [("auto", "", False), ("always", "", True), ("never", "", False), ("always", "1", True)],
+)
+def test_color_in_a_pipe(
+    option: str, environment: str, coloured: bool, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", environment)
+    result = CliRunner().invoke(cli, ["flows", "--url", url, "--color", option])
+    assert ("\033[" in result.stdout) is coloured

@@ -1,0 +1,119 @@
+"""Asking an agent: tokens, certificates, refusals, strangers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from fixed_agent import serving
+from kindling.cli.client import Agent, agent_port, fetch
+from kindling.errors import InputError, KindlingError, PrivilegeError, SettingError, UnreachableError
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[tuple[str, list[Scope]]]:
+    """Gives the same to everybody; its address, and what it was asked."""
+    asked: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append(scope)
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    with serving(app) as url:
+        yield url, asked
+
+
+def problem(status: int, **values: Any) -> bytes:
+    """RFC 9457"""
+    return json.dumps({"type": "about:blank", "status": status} | values).encode()
+
+
+def test_parameters_may_repeat() -> None:
+    with answering(200, b"{}") as (url, asked):
+        assert fetch(url, "/x", [("port", 80), ("port", 443), ("destination", "a b&c")]) == {}
+    assert asked[0]["query_string"] == b"port=80&port=443&destination=a+b%26c"
+
+
+def test_an_agent_behind_a_path() -> None:
+    with answering(200, b"{}") as (url, asked):
+        fetch(f"{url}/node-1/", "/api/v1/status")
+    assert asked[0]["path"] == "/node-1/api/v1/status"
+
+
+def test_the_token_is_shown(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("# of the week\ns3cret\nthe one before\n", encoding="ascii")
+    with answering(200, b"{}") as (url, asked):
+        fetch(Agent(url, token_file=token), "/x")
+    assert (b"authorization", b"Bearer s3cret") in asked[0]["headers"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"# nothing", b"\x01", b"\xff\xfe"])
+def test_what_is_no_token(content: bytes, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_bytes(content)
+    with pytest.raises(SettingError, match=str(token)):
+        fetch(Agent("http://127.0.0.1:1", token_file=token), "/x")
+
+
+def test_a_token_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="no such file"):
+        fetch(Agent(token_file=tmp_path / "absent"), "/x")
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "code"),
+    [
+        (400, InputError, 2),
+        (401, PrivilegeError, 3),
+        (403, PrivilegeError, 3),
+        (422, InputError, 2),
+        (429, KindlingError, 1),
+        (500, KindlingError, 1),
+        (503, KindlingError, 1),
+    ],
+)
+def test_refusals(status: int, error: type[KindlingError], code: int) -> None:
+    said = problem(status, title="Short", detail="Say why.")
+    with answering(status, said) as (url, _), pytest.raises(error, match=r"Say why\.") as caught:
+        fetch(url, "/x")
+    assert caught.value.exit_code == code
+
+
+def test_a_problem_without_detail() -> None:
+    with answering(404, problem(404, title="Not Found")) as (url, _), pytest.raises(InputError, match="Not Found"):
+        fetch(url, "/x")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"\xff", b'"text"'])
+def test_strangers(body: bytes) -> None:
+    with answering(200, body) as (url, _), pytest.raises(UnreachableError, match="no Kindling agent: HTTP status 200"):
+        fetch(url, "/x")
+
+
+def test_certificates(tmp_path: Path) -> None:
+    broken = tmp_path / "ca.pem"
+    broken.write_text("no certificate", encoding="ascii")
+    with pytest.raises(SettingError, match="certificates"):
+        fetch(Agent("https://127.0.0.1:1", ca_file=broken), "/x")
+    with pytest.raises(SettingError, match="https"):
+        fetch(Agent("http://127.0.0.1:1", ca_file=broken), "/x")
+
+
+def test_no_tls_on_the_other_side() -> None:
+    with answering(200, b"{}") as (url, _), pytest.raises(UnreachableError):
+        fetch(url.replace("http:", "https:"), "/x")
+
+
+@pytest.mark.parametrize(
+    ("url", "port"), [("http://a:9500", 9500), ("http://a", 80), ("https://a/x", 443), ("http://[::1]:7", 7)]
+)
+def test_ports(url: str, port: int) -> None:
+    assert agent_port(url) == port
