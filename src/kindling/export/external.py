@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kindling.export.horizon import Horizon
-from kindling.model import FlowRow
+from kindling.model import EVIDENCE_ORDER, FlowRow
 from kindling.model.codes import FAILURE_NAMES
-
-_EVIDENCE_ORDER = ("host", "sni", "dns", "address")
 
 
 class ExternalRow:
@@ -26,8 +24,11 @@ class ExternalRow:
         "inferred",
         "last_seen",
         "name",
+        "network",
+        "number",
         "port",
         "protocol",
+        "scope",
         "transport",
         "workload",
     )
@@ -40,6 +41,9 @@ class ExternalRow:
         self.transport = labels.transport
         self.protocol = labels.protocol
         self.evidence = labels.evidence
+        self.scope = labels.scope
+        self.network = labels.network
+        self.number = first.number
         self.inferred = False
         self.addresses: set[str] = set()
         self.first_seen = first.first_seen
@@ -59,7 +63,7 @@ class ExternalRow:
     def add(self, row: FlowRow) -> None:
         labels = row.labels
         self.addresses.add(labels.remote_ip)
-        self.evidence = min(self.evidence, labels.evidence, key=_EVIDENCE_ORDER.index)
+        self.evidence = min(self.evidence, labels.evidence, key=EVIDENCE_ORDER.index)
         if self.protocol == "unknown":
             self.protocol = labels.protocol
         self.inferred = self.inferred or labels.inferred
@@ -67,6 +71,7 @@ class ExternalRow:
         self.active += row.active
         self.bytes_out += row.bytes_out
         self.bytes_in += row.bytes_in
+        self.number = min(self.number, row.number)
         self.first_seen = min(self.first_seen, row.first_seen)
         self.last_seen = max(self.last_seen, row.last_seen)
         for reason, n in row.failed.items():

@@ -1,54 +1,50 @@
 """Which destinations lie outside this host.
 
-Outside is what is neither loopback, nor unspecified, nor an address of this host. Addresses of this
-host are those of its interfaces and those its sockets were seen to use: the latter covers the addresses of
-containers, in whatever network namespace they are.
+Of flows their labels tell. Of mere addresses, of single requests for example, the same rules do
+(`kindling.identity.Scopes`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
-from kindling.model import FlowLabels
+from kindling.model import INSIDE, FlowLabels
+
+if TYPE_CHECKING:
+    from kindling.identity import Scopes
 
 
 class Horizon:
-    """Remembers the answer for each address; `learn` more of the host's own at any time."""
+    """Where addresses are; `learn` more of the host's own at any time."""
 
-    def __init__(self, own: Iterable[str] = (), *, learn_local: bool = True) -> None:
+    def __init__(self, own: Iterable[str] = (), *, learn_local: bool = True, scopes: Scopes | None = None) -> None:
         """`learn_local`: local ends of flows are this host's. Not so in a capture file, whose
-        packets show both ends.
+        packets show both ends. `scopes`: those that flows are labelled by.
         """
-        self._own = set(own)
-        self._inside: dict[str, bool] = {}
-        self._learn_local = learn_local
+        if scopes is None:
+            from kindling.identity import Scopes  # commands that only ask an agent would wait for it
+
+            scopes = Scopes(own=own, learn_local=learn_local)
+        self._scopes = scopes
 
     def learn(self, addresses: Iterable[str]) -> None:
+        """These are local ends of flows."""
         for address in addresses:
-            if address and address not in self._own:
-                self._own.add(address)
-                self._inside[address] = True
+            self._scopes.seen_locally(address)
 
     def is_local(self, address: str) -> bool:
         """Whether the address is one of this host, or means it."""
-        inside = self._inside.get(address)
-        if inside is None:
-            if len(self._inside) > 100_000:
-                self._inside.clear()
-            inside = self._inside[address] = address in self._own or _means_self(address)
-        return inside
+        return self._scopes.place(address).scope in INSIDE
+
+    def scope(self, address: str) -> str:
+        """Class of an address, as in FlowLabels; "" for none."""
+        return self._scopes.place(address).scope if address else ""
+
+    def network(self, address: str) -> str:
+        """Label of the configured network that an address is in, or ""."""
+        return self._scopes.place(address).network
 
     def sees_outside(self, flow: FlowLabels) -> bool:
         """Whether the flow leads from this host to a destination outside it."""
-        if self._learn_local and flow.local_ip not in self._own:
-            self.learn((flow.local_ip,))
-        return flow.role == "client" and not self.is_local(flow.remote_ip)
-
-
-def _means_self(address: str) -> bool:
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return True  # no address at all: the flow "other"
-    return ip.is_loopback or ip.is_unspecified
+        return flow.outside

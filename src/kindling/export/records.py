@@ -6,13 +6,23 @@ from typing import Any
 
 from kindling.export.external import ExternalRow
 from kindling.export.quantiles import quantiles
-from kindling.model import DnsAnswer, FailureEvent, FlowRow, OpLabels, OpRow, RequestEvent, Workload
+from kindling.export.record_types import (
+    DnsRecord,
+    EndpointRecord,
+    EventRecord,
+    ExternalRecord,
+    FlowRecord,
+    RequestEventRecord,
+    RequestRecord,
+    WorkloadRecord,
+)
+from kindling.model import DnsAnswer, FailureEvent, FlowLabels, FlowRow, OpLabels, OpRow, RequestEvent, Workload
 from kindling.protocols.registry import by_name
 
 Record = dict[str, Any]
 
 
-def workload(who: Workload) -> Record:
+def workload(who: Workload) -> WorkloadRecord:
     return {
         "workload": who.name,
         "workload_kind": who.kind,
@@ -25,9 +35,7 @@ def workload(who: Workload) -> Record:
     }
 
 
-def flow(row: FlowRow) -> Record:
-    """Connections between a workload and a remote endpoint."""
-    labels = row.labels
+def _endpoint(labels: FlowLabels | OpLabels) -> EndpointRecord:
     return {
         **workload(labels.workload),
         "role": labels.role,
@@ -39,6 +47,16 @@ def flow(row: FlowRow) -> Record:
         "name": labels.name,
         "evidence": labels.evidence,
         "inferred": labels.inferred,
+    }
+
+
+def flow(row: FlowRow) -> FlowRecord:
+    """Connections between a workload and a remote endpoint."""
+    labels = row.labels
+    return {
+        **_endpoint(labels),
+        "scope": labels.scope,
+        "network": labels.network,
         "opened": row.opened,
         "active": row.active,
         "closed": row.closed,
@@ -65,22 +83,13 @@ def flow(row: FlowRow) -> Record:
     }
 
 
-def request(row: OpRow) -> Record:
+def request(row: OpRow) -> RequestRecord:
     """Requests of one operation with one status. Quantiles are off by at most 12.5 %."""
     labels = row.labels
     count = row.count
     p50, p90, p99 = quantiles(row.hist, (0.5, 0.9, 0.99))
     return {
-        **workload(labels.workload),
-        "role": labels.role,
-        "transport": labels.transport,
-        "protocol": labels.protocol,
-        "local_ip": labels.local_ip,
-        "remote_ip": labels.remote_ip,
-        "port": labels.port,
-        "name": labels.name,
-        "evidence": labels.evidence,
-        "inferred": labels.inferred,
+        **_endpoint(labels),
         "operation": labels.operation,
         "content": labels.content,
         "status": labels.status,
@@ -103,16 +112,18 @@ def request(row: OpRow) -> Record:
     }
 
 
-def dns(row: OpRow, answer: DnsAnswer | None) -> Record:
+def dns(row: OpRow, answer: DnsAnswer | None) -> DnsRecord:
     """A DNS question with one outcome, and the newest answer to it that was seen."""
     kind, _, question = row.labels.operation.partition(" ")
-    record = request(row)
-    record["type"], record["question"] = (kind, question) if question else ("", row.labels.operation)
-    record["server"] = record["remote_ip"]
-    record["answers"] = [
-        {"name": r.name, "type": r.type, "ttl": r.ttl, "value": r.value} for r in (answer.records if answer else ())
-    ]
-    return record
+    return {
+        **request(row),
+        "type": kind if question else "",
+        "question": question or row.labels.operation,
+        "server": row.labels.remote_ip,
+        "answers": [
+            {"name": r.name, "type": r.type, "ttl": r.ttl, "value": r.value} for r in (answer.records if answer else ())
+        ],
+    }
 
 
 def outcome(labels: OpLabels) -> str:
@@ -125,7 +136,7 @@ def outcome(labels: OpLabels) -> str:
     return status
 
 
-def external(row: ExternalRow) -> Record:
+def external(row: ExternalRow) -> ExternalRecord:
     """A destination outside this host, under one name or address."""
     return {
         **workload(row.workload),
@@ -136,6 +147,8 @@ def external(row: ExternalRow) -> Record:
         "port": row.port,
         "transport": row.transport,
         "protocol": row.protocol,
+        "scope": row.scope,
+        "network": row.network,
         "inferred": row.inferred,
         "connections": row.connections,
         "active": row.active,
@@ -148,12 +161,14 @@ def external(row: ExternalRow) -> Record:
     }
 
 
-def event(event: RequestEvent | FailureEvent) -> Record:
+def event(event: RequestEvent | FailureEvent) -> EventRecord | RequestEventRecord:
     """A slow or failed request, or a connection that did not come to be."""
-    record: Record = {
+    owner = workload(event.workload)
+    owner["pid"] = event.pid or owner["pid"]
+    common: EventRecord = {
         "kind": "request" if isinstance(event, RequestEvent) else "connection",
         "time": event.time,
-        **workload(event.workload),
+        **owner,
         "role": event.role,
         "transport": event.transport,
         "local_ip": event.local_ip,
@@ -162,13 +177,12 @@ def event(event: RequestEvent | FailureEvent) -> Record:
         "remote_port": event.remote_port,
         "name": event.name,
         "duration_ns": event.duration_ns,
+        "reason": reason(event),
     }
-    record["pid"] = event.pid or record["pid"]
     if isinstance(event, FailureEvent):
-        record["reason"] = event.reason
-        return record
-    record |= {
-        "reason": "error" if event.error else "slow",
+        return common
+    return {
+        **common,
         "protocol": event.protocol,
         "operation": event.operation,
         "request": event.request,
@@ -181,4 +195,10 @@ def event(event: RequestEvent | FailureEvent) -> Record:
         "request_bytes": event.request_bytes,
         "response_bytes": event.response_bytes,
     }
-    return record
+
+
+def reason(event: RequestEvent | FailureEvent) -> str:
+    """Why it was kept."""
+    if isinstance(event, FailureEvent):
+        return event.reason
+    return "error" if event.error else "slow"

@@ -5,20 +5,21 @@ The command line, the API and the index page all show these and no others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Final, Literal
 
-from kindling.errors import InputError
 from kindling.export import format as fmt
 from kindling.export import records
 from kindling.export.external import ExternalRow, external_rows
+from kindling.export.filters import Filter
 from kindling.export.horizon import Horizon
+from kindling.export.order import Order, Row
 from kindling.export.records import Record
 from kindling.model import DnsAnswer, FailureEvent, FlowRow, OpRow, RequestEvent, Snapshot
 
 Align = Literal["left", "right"]
-Row = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +46,56 @@ class Table:
     sort: str
     rows: Callable[[Snapshot, Horizon], list[Row]]
     value: Callable[[Row, str], Any]
-    """A value of a row by the record's key, without making the whole record."""
-    record: Callable[[Row], Record]
+    """A value of a row by the record's key, without making the whole record; None: it has none."""
+    record: Callable[[Row], Mapping[str, Any]]
+    number: Callable[[Row], int]
+    """Tells rows apart while the agent runs."""
     sortable: tuple[str, ...]
+    filters: tuple[str, ...]
+    """Fields of a Filter that these rows have."""
     empty: str
     """What to say when there are no rows."""
 
+    def order(self, sort: str = "") -> Order:
+        """By a key, or the one that is usual here. Raises InputError."""
+        return Order.parse(self.name, sort or self.sort, self.sortable, self.value, self.number)
+
 
 def select(
-    table: Table, snapshot: Snapshot, horizon: Horizon, *, sort: str = "", limit: int = 0
+    table: Table,
+    snapshot: Snapshot,
+    horizon: Horizon,
+    *,
+    wanted: Filter | None = None,
+    sort: str = "",
+    limit: int = 0,
 ) -> tuple[list[Record], int]:
     """Records in order, at most `limit` (0: all), and how many there are. Numbers sort from high to
-    low, text from A to Z; a minus before the key turns that round.
+    low, text from A to Z; a minus before the key turns that round. Raises InputError.
     """
+    order = table.order(sort)
+    rows = order.sorted(matching(table, snapshot, horizon, wanted))
+    return [dict(table.record(row)) for row in (rows[:limit] if limit else rows)], len(rows)
+
+
+def matching(table: Table, snapshot: Snapshot, horizon: Horizon, wanted: Filter | None) -> list[Row]:
+    """The rows that are wanted."""
     rows = table.rows(snapshot, horizon)
-    key = sort or table.sort
-    backwards = key.startswith("-")
-    key = key.removeprefix("-")
-    if key not in table.sortable:
-        raise InputError(f"{table.name} cannot be sorted by {key!r}.", hint=f"Try one of: {', '.join(table.sortable)}.")
-    value = table.value
-    if rows:
-        numeric = isinstance(value(rows[0], key), int | float)
-        rows = sorted(rows, key=lambda row: value(row, key), reverse=numeric != backwards)
-    return [table.record(row) for row in (rows[:limit] if limit else rows)], len(rows)
+    if wanted is None or wanted == Filter():
+        return rows
+    return list(filter(wanted.test(_placed(table.value, horizon)), rows))
+
+
+def _placed(value: Callable[[Row, str], Any], horizon: Horizon) -> Callable[[Row, str], Any]:
+    """Operations and events do not carry the scope of their address."""
+
+    def placed(row: Row, key: str) -> Any:
+        found = value(row, key)
+        if found is None and key == "scope":
+            return horizon.scope(value(row, "remote_ip") or "")
+        return found
+
+    return placed
 
 
 # --- cells ------------------------------------------------------------------------------------
@@ -154,20 +181,39 @@ LAST: Final = Column("last_seen", "LAST", _ago, rank=6)
 # --- rows -------------------------------------------------------------------------------------
 
 
+_OF_WORKLOAD: Final = {
+    "workload": "name",
+    "workload_kind": "kind",
+    "namespace": "namespace",
+    "container": "container",
+    "comm": "comm",
+}
+
+
 def _value(row: FlowRow | OpRow, key: str) -> Any:
-    if key == "workload":
-        return row.labels.workload.name
-    return getattr(row, key) if hasattr(row, key) else getattr(row.labels, key)
+    labels = row.labels
+    if attribute := _OF_WORKLOAD.get(key):
+        return getattr(labels.workload, attribute)
+    return getattr(row, key, None) if hasattr(row, key) else getattr(labels, key, None)
 
 
 def _op_value(row: OpRow, key: str) -> Any:
     if key == "mean_ns":
         return row.duration_ns / row.count if row.count else 0.0
+    if key == "outcome":
+        return records.outcome(row.labels)
     return _value(row, key)
 
 
 def _external_value(row: ExternalRow, key: str) -> Any:
-    return row.workload.name if key == "workload" else getattr(row, key)
+    if attribute := _OF_WORKLOAD.get(key):
+        return getattr(row.workload, attribute)
+    return getattr(row, key, None)
+
+
+def _number(row: Row) -> int:
+    number: int = row.number
+    return number
 
 
 def _flows(snapshot: Snapshot, horizon: Horizon) -> list[Row]:
@@ -201,7 +247,7 @@ def _dns(snapshot: Snapshot, horizon: Horizon) -> list[Row]:
     return rows
 
 
-def _dns_record(row: _DnsRow) -> Record:
+def _dns_record(row: _DnsRow) -> Mapping[str, Any]:
     return records.dns(row.op, row.answer if not row.op.labels.error else None)
 
 
@@ -209,9 +255,27 @@ def _dns_value(row: _DnsRow, key: str) -> Any:
     return row.op.labels.content if key == "question" else _op_value(row.op, key)
 
 
+def _dns_number(row: _DnsRow) -> int:
+    return row.op.number
+
+
 def _external(snapshot: Snapshot, horizon: Horizon) -> Sequence[Row]:
     return external_rows(snapshot.flows, horizon)
 
+
+_COMMON: Final = (
+    "workload",
+    "namespace",
+    "port",
+    "protocol",
+    "transport",
+    "role",
+    "destination",
+    "scope",
+    "search",
+    "since",
+    "until",
+)
 
 FLOWS: Final = Table(
     name="flows",
@@ -235,6 +299,8 @@ FLOWS: Final = Table(
     rows=_flows,
     value=_value,
     record=records.flow,
+    number=_number,
+    filters=(*_COMMON, "evidence"),
     sortable=(
         "last_seen",
         "first_seen",
@@ -279,6 +345,8 @@ REQUESTS: Final = Table(
     rows=_requests,
     value=_op_value,
     record=records.request,
+    number=_number,
+    filters=(*_COMMON, "evidence", "status"),
     sortable=(
         "count",
         "slow",
@@ -320,6 +388,8 @@ DNS: Final = Table(
     rows=_dns,
     value=_dns_value,
     record=_dns_record,
+    number=_dns_number,
+    filters=(*_COMMON, "evidence", "status"),
     sortable=("count", "mean_ns", "question", "workload", "status", "error", "last_seen", "first_seen"),
     empty="No DNS query was seen yet.",
 )
@@ -346,6 +416,8 @@ EXTERNAL: Final = Table(
     rows=lambda snapshot, horizon: list(_external(snapshot, horizon)),
     value=_external_value,
     record=records.external,
+    number=_number,
+    filters=(*_COMMON, "evidence"),
     sortable=(
         "connections",
         "active",
@@ -370,9 +442,20 @@ def _events(snapshot: Snapshot, horizon: Horizon) -> list[Row]:
 
 
 def _event_value(row: RequestEvent | FailureEvent, key: str) -> Any:
-    if key == "workload":
-        return row.workload.name
-    return getattr(row, key)
+    if attribute := _OF_WORKLOAD.get(key):
+        return getattr(row.workload, attribute)
+    if key == "reason":
+        return records.reason(row)
+    if key == "port":
+        return row.local_port if row.role == "server" else row.remote_port
+    return getattr(row, "time" if key in {"first_seen", "last_seen"} else key, None)
+
+
+def _event_number(row: RequestEvent | FailureEvent) -> int:
+    """The same for the same event, also in another answer."""
+    what = row.request if isinstance(row, RequestEvent) else row.reason
+    ends = f"{row.time} {row.pid} {row.local_ip} {row.local_port} {row.remote_ip} {row.remote_port} {what}"
+    return int.from_bytes(blake2b(ends.encode(errors="replace"), digest_size=6).digest())
 
 
 def _event_peer(r: Record) -> str:
@@ -397,6 +480,8 @@ EVENTS: Final = Table(
     rows=_events,
     value=_event_value,
     record=records.event,
+    number=_event_number,
+    filters=(*_COMMON, "status", "reason"),
     sortable=("time", "duration_ns", "workload", "name", "role"),
     empty="No slow or failed request and no failed connection was seen yet.",
 )
