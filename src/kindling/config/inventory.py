@@ -28,7 +28,8 @@ class Inventory:
     max_bytes_per_second: int = 45_000
     """Bytes that writing may take, on average; when more has changed, it is written later."""
     pending_rows: int = 20_000
-    """Changed rows kept in memory while the disk cannot be written; beyond that changes are lost, and counted."""
+    """Changed rows kept in memory while the disk cannot be written. Beyond that the changes of rows that are gone
+    are lost, and counted."""
     learning_seconds: float = 3_600.0
     """So long after an empty list was begun nothing counts as new."""
 

@@ -27,6 +27,8 @@ Say = Callable[[str], None]
 _JUMP_SECONDS: Final = 60.0
 #: What is old is forgotten only when the clock went on evenly for so long.
 _TRUST_SECONDS: Final = 3_600.0
+#: Seconds after which all rows are looked at, whatever they say of their last change.
+_SWEEP_SECONDS: Final = 3_600.0
 
 
 def asked_of(snapshot: Snapshot, question: Question[T]) -> T:
@@ -62,6 +64,7 @@ class Recorder:
         self._collected = float("-inf")
         """Rows that changed before were handed to the writer."""
         self._collected_at = float("-inf")
+        self._swept_at = clock()
         self._told: dict[tuple[str, str], None] = {}
 
     def start(self) -> None:
@@ -110,6 +113,8 @@ class Recorder:
         snapshot = self._snapshot
         if snapshot is None:
             return
+        if self._clock() - self._swept_at >= _SWEEP_SECONDS:
+            self._swept_at, self._collected = self._clock(), float("-inf")
         after = self._collected
         changed = [row for row in snapshot.flows if row.last_seen >= after and is_external(row.labels)]
         watched = Watched(snapshot.time, snapshot.since, dict(snapshot.lost))

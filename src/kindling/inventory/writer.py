@@ -36,7 +36,7 @@ class Writer:
 
     def __init__(self, store: Store) -> None:
         self.dropped = 0
-        """Changed rows that found no room while the disk took nothing."""
+        """Changed rows that were gone, and found no room while the disk took nothing."""
         self.known: list[Told] = []
         """What earlier agents told; there when `start` has returned."""
         self._store = store
@@ -70,15 +70,21 @@ class Writer:
     def add(self, rows: Iterable[FlowRow], live: Sequence[FlowRow], watched: Watched, *, clock_trusted: bool) -> None:
         """Rows that changed, and those that are there. Wakes nobody: the writer looks when its time has come."""
         with self._awake:
-            pending = self._pending
-            for row in rows:
-                if len(pending) >= self._limit and id(row) not in pending:
-                    self.dropped += 1
-                else:
-                    pending[id(row)] = row
+            self._pending.update((id(row), row) for row in rows)
+            if len(self._pending) > self._limit:
+                self._drop_gone(live)
             self._live = live
             self._watched = watched
             self._clock_trusted = clock_trusted
+
+    def _drop_gone(self, live: Iterable[FlowRow]) -> None:
+        """What is there keeps its totals anyway; of what is gone the oldest is given up."""
+        there = {id(row) for row in live}
+        gone = [number for number in self._pending if number not in there]
+        surplus = gone[: len(self._pending) - self._limit]
+        for number in surplus:
+            del self._pending[number]
+        self.dropped += len(surplus)
 
     def tell(self, told: Told) -> None:
         """To be remembered for good."""
