@@ -24,6 +24,7 @@ from kindling.capture.bpf.maps import Grace, HashMap, Numbers, Ring, SharedArray
 from kindling.capture.bpf.program import BpfObject
 from kindling.capture.bpf.syscall import Update
 from kindling.capture.parameters import configure
+from kindling.capture.source import Announce, no_announcement
 from kindling.config import Settings
 from kindling.errors import KindlingError
 from kindling.wire.layout import enum_values, struct_dtype
@@ -158,10 +159,14 @@ class LiveSource(AbstractContextManager["LiveSource"]):
     def release(self, table: str, slots: Sequence[int], ids: Sequence[int], fold: Callable[[], None]) -> None:
         self._tables[table].release(slots, ids, fold, self._grace)
 
-    def expire_queries(self, older_than_ns: int) -> list[bytes]:
+    def expire_queries(self, older_than_ns: int, announce: Announce = no_announcement) -> list[bytes]:
         keys, values = self._pendings.items()
-        expired = []
-        for key in keys[values["ts"] < older_than_ns].tolist():
+        old = values["ts"] < older_than_ns
+        expired: list[bytes] = []
+        if not old.any():
+            return expired
+        announce([(key, value.tobytes()) for key, value in zip(keys[old].tolist(), values[old], strict=True)])
+        for key in keys[old].tolist():
             taken = self._pendings.take(key)
             if taken is None:
                 continue  # answered meanwhile, and counted by the probe

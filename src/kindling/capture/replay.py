@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kindling.capture.native import Code, Counts, Engine
+from kindling.capture.source import Announce, no_announcement
 from kindling.errors import CaptureError
 from kindling.model.workload import Workload
 from kindling.wire.address import to_text
@@ -128,7 +129,8 @@ class ReplaySource(AbstractContextManager["ReplaySource"]):
     def release(self, table: str, slots: Sequence[int], ids: Sequence[int], fold: Callable[[], None]) -> None:
         """Do nothing: a file ends before its slots are worth giving back."""
 
-    def expire_queries(self, older_than_ns: int) -> list[bytes]:
+    def expire_queries(self, older_than_ns: int, announce: Announce = no_announcement) -> list[bytes]:
+        del announce  # a file can be read again
         expired, self._unanswered = self._unanswered, []
         return expired + list(self._engine.expire(older_than_ns))
 

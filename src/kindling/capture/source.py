@@ -8,6 +8,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+Announce = Callable[[Sequence[tuple[int, bytes]]], None]
+
+
+def no_announcement(queries: Sequence[tuple[int, bytes]]) -> None:
+    """Nobody will ask what happened here."""
+
 
 class Source(Protocol):
     """Names of tables: owner, flow, op, name. Structures and enumerations: those of bpf/types.h."""
@@ -32,8 +38,11 @@ class Source(Protocol):
         """Give slots back. `fold` is called once no program can change them any more: they are read a last time."""
         ...
 
-    def expire_queries(self, older_than_ns: int) -> Sequence[bytes]:
-        """Take out the queries (struct pending) asked before a time of `now`: nobody answered them."""
+    def expire_queries(self, older_than_ns: int, announce: Announce = no_announcement) -> Sequence[bytes]:
+        """Take out the queries (struct pending) asked before a time of `now`: nobody answered them.
+
+        `announce` is told key and content of what may be taken, before anything is, where a restart can need it.
+        """
         ...
 
     def refill(self) -> None:
@@ -45,3 +54,27 @@ class Source(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class LastingSource(Source, Protocol):
+    """A source whose tables outlive the process that reads them."""
+
+    @property
+    def identity(self) -> str:
+        """Of these very tables: others have another one."""
+        ...
+
+    def interrupted(self, table: str) -> list[int]:
+        """Return the slots that are no longer found by their id: somebody was killed while he gave them back.
+
+        To be given to `release` without ids.
+        """
+        ...
+
+    def audit(self) -> int:
+        """Give back the slots that are neither free nor in use, zeroed. Returns how many."""
+        ...
+
+    def find_query(self, key: int) -> bytes | None:
+        """Return a query that is in flight."""
+        ...

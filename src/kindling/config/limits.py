@@ -20,6 +20,9 @@ class Limits:
     """Addresses whose name is remembered from DNS answers."""
     owners: int = 8_192
     """Workloads kept by the id of their owner; far more than the probe's own table holds."""
+    row_idle_seconds: float = 3_600.0
+    """A row to which nothing happened for so long, and which has no open connection, is forgotten. Should it come
+    again, it starts from nothing."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:

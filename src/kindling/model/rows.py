@@ -34,6 +34,7 @@ class FlowRow:
         "first_seen",
         "labels",
         "last_seen",
+        "number",
         "opened",
         "packets_in",
         "packets_out",
@@ -49,6 +50,8 @@ class FlowRow:
 
     def __init__(self, labels: FlowLabels, now: float) -> None:
         self.labels = labels
+        self.number = 0
+        """By which the journal knows the row, see `kindling.table.records`."""
         self.first_seen = now
         self.last_seen = now
         self.opened = 0
@@ -93,6 +96,7 @@ class OpRow:
         "hist",
         "labels",
         "last_seen",
+        "number",
         "receive_ns",
         "request_bytes",
         "response_bytes",
@@ -106,6 +110,8 @@ class OpRow:
         import numpy as np  # not at the top: commands that only ask an agent would wait for it
 
         self.labels = labels
+        self.number = 0
+        """By which the journal knows the row, see `kindling.table.records`."""
         self.first_seen = now
         self.last_seen = now
         self.count = 0

@@ -18,17 +18,21 @@ from kindling.model.snapshot import Snapshot
 from kindling.table.clock import Moment
 from kindling.table.events import Events
 from kindling.table.flows import FlowTable
+from kindling.table.journal import Journal
 from kindling.table.losses import Losses
 from kindling.table.names import Names
 from kindling.table.ops import OpTable
 from kindling.table.owners import Identify, Nobody, Owners
 from kindling.table.parents import Parents
 from kindling.table.queries import Queries
+from kindling.table.records import FLOW, VERSION, Head
 from kindling.table.recycle import Recycler
 from kindling.table.resolved import ResolvedNames
+from kindling.table.restart import Tables
 
 if TYPE_CHECKING:
-    from kindling.capture.source import Source
+    from kindling.capture.source import LastingSource, Source
+    from kindling.table.recovered import Recovered
 
 
 class Collector:
@@ -43,9 +47,11 @@ class Collector:
         settings: Settings | None = None,
         identify: Identify | None = None,
         clock: Callable[[], float] = time.time,
+        journal: Journal | None = None,
     ) -> None:
         settings = settings or Settings()
         limits = settings.limits
+        self._journal = journal = journal or Journal()
         self._source = source
         self._clock = clock
         self._since = clock()
@@ -55,8 +61,8 @@ class Collector:
         self._losses = Losses()
         lose = self._losses.lose
         self._resolved = ResolvedNames(limits.dns_names)
-        self._owners = Owners(source.slots("owner"), identify or Nobody(), limits.owners)
-        self._names = Names(source.slots("name"))
+        self._owners = Owners(source.slots("owner"), identify or Nobody(), limits.owners, journal)
+        self._names = Names(source.slots("name"), journal)
         self._parents = Parents(self._owners)
         self._flows = FlowTable(
             source.slots("flow"),
@@ -64,13 +70,23 @@ class Collector:
             self._names,
             self._parents,
             self._resolved,
-            limits.flow_rows,
+            limits,
             lose,
+            journal,
         )
-        self._ops = OpTable(source.slots("op"), self._owners, self._names, self._parents, limits.op_rows, lose)
-        self._events = Events(source.dtype, self._owners, self._names, self._flows, self._resolved, limits, lose)
-        self._queries = Queries(source, self._ops, settings.query_timeout)
-        self._recycler = Recycler(source, settings.recycling, self._owners, self._names, self._flows, self._ops)
+        self._ops = OpTable(source.slots("op"), self._owners, self._names, self._parents, limits, lose, journal)
+        self._events = Events(
+            source.dtype, self._owners, self._names, self._flows, self._resolved, limits, lose, journal
+        )
+        self._queries = Queries(source, self._ops, settings.query_timeout, journal)
+        self._recycler = Recycler(
+            source, settings.recycling, self._owners, self._names, self._flows, self._ops, journal
+        )
+        self._tables = Tables(
+            self._owners, self._names, self._parents, self._flows, self._ops, self._queries, self._losses
+        )
+        self._told = self._tables.lost()
+        self._boot = self._probe = ""
 
     def tick(self, *, final: bool = False) -> None:
         """One reading. `final`: the source has ended; take everything, wait for nothing."""
@@ -91,8 +107,57 @@ class Collector:
         if not final:
             self._recycler.recycle(now)
             self._source.refill()
+            self._flows.expire(now)
+            self._ops.expire(now)
+        self._keep()
         self._ticks += 1
         self._tick_seconds += time.thread_time() - begun
+
+    def gauges(self) -> dict[int, frozenset[int]]:
+        """Columns of counters that may count down, by table of the journal."""
+        return {FLOW: frozenset({self._flows.words.unsettled})}
+
+    def begin(self, source: LastingSource, boot: str, saved: Recovered | None) -> None:
+        """Keep the journal from here on; `saved`: what an earlier process left in it. Before the first tick."""
+        now = self._clock()
+        self._boot, self._probe = boot, source.identity
+        self._names.begin_tick(now)
+        if saved is not None:
+            self._tables.restore(saved)
+            self._events.restore(saved.answers)
+            if saved.head.probe == source.identity:
+                self._since = saved.head.since
+                self._tables.resume(source, saved, now)
+        self._rewrite(slots=True)
+
+    def rest(self) -> None:
+        """The probe counts no more and its maps will vanish: read all and keep the totals for the next start."""
+        self._moment = Moment(self._source.now(), self._clock())
+        now = self._moment.unix
+        self._names.begin_tick(now)
+        self._owners.load(now)
+        self._events.learn(self._source.events(), self._moment)
+        self._flows.bind(now, final=True)
+        self._ops.bind(now, final=True)
+        self._flows.update(now, everything=True)
+        self._ops.update(now, everything=True)
+        self._probe = ""
+        self._rewrite(slots=False)
+
+    def _keep(self) -> None:
+        """What is new since the last tick outlives this process from here on."""
+        lost = self._tables.lost()
+        if lost != self._told:
+            self._told = lost
+            self._journal.put(lost)
+        self._journal.commit()
+        if self._journal.overgrown:
+            self._rewrite(slots=True)
+
+    def _rewrite(self, *, slots: bool) -> None:
+        counters = self._flows.counters, self._ops.counters
+        head = Head(VERSION, self._boot, self._probe, self._since, *(each.names for each in counters))
+        self._journal.rewrite(self._tables.records(head, self._events.kept_answers(), slots=slots))
 
     def snapshot(self) -> Snapshot:
         """All rows as they are now: the collector's own, to be read before the next tick."""
@@ -119,6 +184,9 @@ class Collector:
             "flow_rows": len(self._flows.rows),
             "op_rows": len(self._ops.rows),
             "dns_names": len(self._resolved),
+            "rows_expired": self._flows.idle.expired + self._ops.idle.expired,
+            "rows_evicted": self._flows.idle.evicted + self._ops.idle.evicted,
+            "journal_failing": int(self._journal.failing),
         }
         occupancies = {
             "owner": self._owners.occupancy,

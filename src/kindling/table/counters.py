@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from kindling.table.marks import MARK
 from kindling.table.occupancy import Occupancy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
 _WORD: Final = 8
+
 
 #: Each slot is compared in full once in so many readings, watched or not.
 _AUDIT_EVERY: Final = 64
@@ -40,7 +42,16 @@ class Counters:
     reading (the probe may have been between two additions), and every reading audits some more.
     """
 
-    def __init__(self, slots: NDArray[np.void], first: str, last: str, watch: Sequence[str]) -> None:
+    def __init__(
+        self,
+        slots: NDArray[np.void],
+        first: str,
+        last: str,
+        watch: Sequence[str],
+        marks: NDArray[np.void] | None = None,
+    ) -> None:
+        """`marks`: memory of `marks.MARK` by slot that outlives this process, if any."""
+        marks = np.zeros(len(slots), MARK) if marks is None else marks
         self.occupancy = Occupancy(slots)
         self.begin = _offset(slots, first)
         words = (_offset(slots, last) + _size(slots, last) - self.begin) // _WORD
@@ -52,8 +63,9 @@ class Counters:
         )
         self._kept = np.zeros((len(slots), words), np.uint64)
         self._watch = [c for name in watch for c in self.columns(name)]
-        self.changed_at = np.zeros(len(slots))
+        self.changed_at: NDArray[np.float64] = marks["at"]
         """Time of the last reading that found a change, or of `bind`."""
+        self._sums: NDArray[np.uint64] = marks["sum"]
         self._again: NDArray[np.intp] = np.zeros(0, np.intp)
         self._audited = 0
 
@@ -66,6 +78,30 @@ class Counters:
     def column(self, name: str) -> int:
         return self.columns(name).start
 
+    @property
+    def names(self) -> list[str]:
+        """Of all columns: "opened", "failed.2"."""
+        fields: Any = self.occupancy.slots.dtype.fields
+        names = [""] * self._words.shape[1]
+        for name, (kind, offset, *_) in fields.items():
+            column, count = (offset - self.begin) // _WORD, kind.itemsize // _WORD
+            if 0 <= column < len(names):
+                names[column : column + count] = [f"{name}.{i}" for i in range(count)] if count > 1 else [name]
+        return names
+
+    def vector(self, slot: int) -> dict[int, int]:
+        """What was last read of a slot, by column, without zeros."""
+        words = self._kept[slot]
+        columns = np.flatnonzero(words)
+        return dict(zip(columns.tolist(), words[columns].tolist(), strict=True))
+
+    def spread(self, vector: Mapping[int, int]) -> list[int]:
+        """A vector as a list of all columns."""
+        words = [0] * self._words.shape[1]
+        for column, amount in vector.items():
+            words[column] = amount
+        return words
+
     def kept(self, name: str) -> NDArray[np.uint64]:
         """What was last read of a counter, of all slots."""
         return self._kept[:, self.column(name)]
@@ -74,6 +110,22 @@ class Counters:
         """From now on the slot is read, all that it already holds included."""
         self.occupancy.bind(slot)
         self.changed_at[slot] = now
+        self._sums[slot] = 0
+
+    def resume(self, slot: int, id_: int, base: Mapping[int, int]) -> None:
+        """The slot is read again, after another process had read it up to `base` and marked it last."""
+        self.occupancy.bind(slot, id_)
+        for column, word in base.items():
+            self._kept[slot, column] = word
+
+    def read_resumed(self, slots: NDArray[np.intp], now: float) -> tuple[Changes, Changes]:
+        """The first reading of such slots: those that did not change since their mark, and those that did."""
+        same = self._words[slots].sum(axis=1) == self._sums[slots]
+        unchanged = slots[same]
+        at = self.changed_at[unchanged].copy()
+        before = self.read_slots(unchanged, now)
+        self.changed_at[unchanged] = at
+        return before, self.read_slots(slots[~same], now)
 
     def read(self, now: float, *, everything: bool = False) -> Changes:
         """Changes of all bound slots since the last reading of each."""
@@ -100,6 +152,7 @@ class Counters:
         moved = added.any(axis=1)
         changed = slots[moved]
         self._kept[changed] = fresh[moved]
+        self._sums[changed] = fresh[moved].sum(axis=1)
         self.changed_at[changed] = now
         return Changes(changed, added[moved])
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from kindling.model.workload import UNKNOWN, Workload
 from kindling.protocols import by_number, dns
 from kindling.table.address import address_text
 from kindling.table.flows import ROLES, transport_name
+from kindling.table.records import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,9 +22,13 @@ if TYPE_CHECKING:
     from kindling.config import Limits
     from kindling.table.clock import Moment
     from kindling.table.flows import FlowTable
+    from kindling.table.journal import Journal
     from kindling.table.names import Names
     from kindling.table.owners import Owners
     from kindling.table.resolved import ResolvedNames
+
+#: Answers kept for the journal.
+_LEARNED: Final = 4_096
 
 
 class Events:
@@ -38,6 +43,7 @@ class Events:
         resolved: ResolvedNames,
         limits: Limits,
         lose: Callable[[str], None],
+        journal: Journal,
     ) -> None:
         self.requests: deque[RequestEvent] = deque(maxlen=limits.recent_requests)
         self.failures: deque[FailureEvent] = deque(maxlen=limits.recent_failures)
@@ -52,6 +58,17 @@ class Events:
         self._flows = flows
         self._resolved = resolved
         self._lose = lose
+        self._journal = journal
+        self._learned: OrderedDict[tuple[Workload | None, str], Answer] = OrderedDict()
+
+    def kept_answers(self) -> list[Answer]:
+        """For the journal: the newest answer of each workload and name."""
+        return list(self._learned.values())
+
+    def restore(self, answers: Iterable[Answer]) -> None:
+        """Learn what another process had learned."""
+        for answer in answers:
+            self._learn(answer)
 
     def learn(self, events: Iterable[bytes], moment: Moment) -> list[bytes]:
         """Takes the DNS answers, before names are given to new flows; the other events come back."""
@@ -92,7 +109,9 @@ class Events:
         client = ROLES.get(int(head["role"])) == "client"
         time = moment.to_unix(int(head["ts"]))
         found = [(address, r.ttl) for r in message.records for address in r.addresses]
-        self._resolved.learn(workload if client else None, message.question, found, time)
+        answer = Answer(workload if client else None, message.question, found, time)
+        self._learn(answer)
+        self._journal.put(answer)
         self.answers.append(
             DnsAnswer(
                 time=time,
@@ -106,6 +125,14 @@ class Events:
                 truncated=message.truncated or int(row["full_len"]) > length,
             )
         )
+
+    def _learn(self, answer: Answer) -> None:
+        self._resolved.learn(answer.workload, answer.name, answer.addresses, answer.time)
+        key = answer.workload, answer.name
+        self._learned[key] = answer
+        self._learned.move_to_end(key)
+        if len(self._learned) > _LEARNED:
+            self._learned.popitem(last=False)
 
     def _read_request(self, event: bytes, moment: Moment) -> RequestEvent:
         row = np.frombuffer(event, self._request, 1)[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from kindling.model.codes import FAILURE_NAMES, INFERRED_OWNER, NameKind, RoleNumber
+from kindling.model.codes import INFERRED_OWNER, NameKind, RoleNumber
 from kindling.model.labels import Evidence, FlowLabels, Role, Transport
 from kindling.model.rows import FlowRow
 from kindling.model.workload import OTHER, UNKNOWN
@@ -16,16 +16,22 @@ from kindling.protocols import by_number
 from kindling.protocols.tls import alpn_name, version_name
 from kindling.table.address import address_text
 from kindling.table.counters import Changes, Counters
+from kindling.table.idle import IdleRows
 from kindling.table.patience import Patience
+from kindling.table.records import FLOW, Added, Bound, FlowRecord, Folded, Gone, Open, Record, Vector
+from kindling.table.words import FlowWords, balance, last_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from kindling.config import Limits
+    from kindling.table.journal import Journal
     from kindling.table.names import Names
     from kindling.table.owners import Owners
     from kindling.table.parents import Parents
+    from kindling.table.recovered import SavedRow, SavedSlot
     from kindling.table.resolved import ResolvedNames
 
 ROLES: Final[dict[int, Role]] = {
@@ -35,23 +41,6 @@ ROLES: Final[dict[int, Role]] = {
 }
 _EVIDENCE: Final[dict[int, Evidence]] = {NameKind.HOST: "host", NameKind.SNI: "sni"}
 _UDP: Final = 17
-
-#: Counters of a slot that are attributes of a row by the same name.
-_SUMS: Final = (
-    "opened",
-    "closed",
-    "closed_reset",
-    "connect_ns",
-    "connect_count",
-    "duration_ns",
-    "bytes_out",
-    "bytes_in",
-    "packets_out",
-    "packets_in",
-    "retransmits",
-    "resets_out",
-    "resets_in",
-)
 
 #: One of these moves with whatever happens to a connection.
 _WATCH: Final = ("opened", "unsettled", "closed", "failed", "packets_out", "packets_in")
@@ -82,6 +71,8 @@ class _Binding:
     flow: int
     parent: int
     name: int
+    gen: int
+    """Of the slot, when it was bound."""
 
 
 class FlowTable:
@@ -94,11 +85,13 @@ class FlowTable:
         names: Names,
         parents: Parents,
         resolved: ResolvedNames,
-        limit: int,
+        limits: Limits,
         lose: Callable[[str], None],
+        journal: Journal,
     ) -> None:
-        self.counters = Counters(slots, "opened", "resets_in", _WATCH)
+        self.counters = Counters(slots, "opened", "resets_in", _WATCH, journal.marks("flow", len(slots)))
         self.rows: dict[FlowLabels, FlowRow] = {}
+        self.idle = IdleRows(self.rows, limits.flow_rows, limits.row_idle_seconds, self._in_use)
         self.patience = Patience()
         self._slots = slots
         self._key: Any = slots["key"]
@@ -108,15 +101,16 @@ class FlowTable:
         self._names = names
         self._parents = parents
         self._resolved = resolved
-        self._limit = limit
+        self._limit = limits.flow_rows
         self._lose = lose
+        self._journal = journal
         self._bindings: dict[int, _Binding] = {}
         self._by_id: dict[int, FlowRow] = {}
+        self._by_number: dict[int, FlowRow] = {}
         self._open: OrderedDict[int, FlowRow] = OrderedDict()
-        self._columns = [(name, self.counters.column(name)) for name in _SUMS]
-        self._unsettled = self.counters.column("unsettled")
-        self._failed = list(zip(FAILURE_NAMES, self.counters.columns("failed"), strict=True))
-        self._other = FlowRow(_OTHER_LABELS, 0.0)
+        self.words = FlowWords(self.counters)
+        self.other = FlowRow(_OTHER_LABELS, 0.0)
+        self._next_number = 1
 
     def row(self, flow: int) -> FlowRow | None:
         """The row of a flow's id, while a slot has it."""
@@ -134,12 +128,16 @@ class FlowTable:
                 row = self._row(labels, now)
             self.patience.found(slot)
             key = self._key[slot]
-            binding = _Binding(row, flow, int(self._parent[slot]), int(key["name"]))
-            self._bindings[slot] = binding
-            self._by_id[flow] = row
-            self._names.use(binding.name)
-            self._parents.add_flow(binding.parent, row.labels, int(key["owner"]))
+            gen = self.counters.occupancy.generation(slot)
+            self._attach(slot, _Binding(row, flow, int(self._parent[slot]), int(key["name"]), gen))
             self.counters.bind(slot, now)
+            self._journal.put(Bound(FLOW, slot, gen, flow, int(self._parent[slot]), row.number))
+
+    def _attach(self, slot: int, binding: _Binding) -> None:
+        self._bindings[slot] = binding
+        self._by_id[binding.flow] = binding.row
+        self._names.use(binding.name)
+        self._parents.add_flow(binding.parent, binding.row.labels, int(self._key[slot]["owner"]))
 
     def update(self, now: float, *, everything: bool = False) -> None:
         """Adds what happened since the last reading."""
@@ -148,10 +146,17 @@ class FlowTable:
     def fold(self, slots: Sequence[int], now: float) -> None:
         """Last reading of slots that nobody writes any more."""
         self._apply(self.counters.read_slots(np.fromiter(slots, np.intp), now), now)
+        ended = self._end_conversations(slots)
+        for slot in slots:
+            bound = self._bindings[slot]
+            at, seen = self.counters.vector(slot), float(self.counters.changed_at[slot])
+            self._journal.put(Folded(FLOW, slot, bound.gen, at, seen, ended.get(slot, {}), last_of(bound.row)))
+            if bound.row.active:
+                self._journal.put(Open(bound.flow, bound.row.number))
+        self._journal.commit()
 
     def vacate(self, slots: Sequence[int]) -> None:
         """After the source has given the slots back."""
-        self._end_conversations(slots)
         for slot in slots:
             gone = self._bindings.pop(slot)
             del self._by_id[gone.flow]
@@ -173,16 +178,19 @@ class FlowTable:
 
     def visible(self) -> list[FlowRow]:
         """Rows in which anything was counted."""
-        return [row for row in (*self.rows.values(), self._other) if _counted(row)]
+        return [row for row in (*self.rows.values(), self.other) if _counted(row)]
 
-    def _end_conversations(self, slots: Sequence[int]) -> None:
-        """Nothing tells a UDP socket that a remote has gone: being idle does."""
+    def _end_conversations(self, slots: Sequence[int]) -> dict[int, Vector]:
+        """Nothing tells a UDP socket that a remote has gone: being idle does. Returns what that adds, by slot."""
         active = self._active(np.fromiter(slots, np.intp)).tolist()
+        ended: dict[int, Vector] = {}
         for slot, open_ in zip(slots, active, strict=True):
             row = self._bindings[slot].row
             if open_ > 0 and row.labels.transport == "udp":
+                ended[slot] = {self.words.closed: open_}
                 row.closed += open_
-                _balance(row)
+                self._balance(row)
+        return ended
 
     def _active(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
         """Connections that were opened under these slots and not closed; negative when it is the other way."""
@@ -202,11 +210,80 @@ class FlowTable:
     def _row(self, labels: FlowLabels, now: float) -> FlowRow:
         row = self.rows.get(labels)
         if row is None:
+            self._forget(self.idle.make_room(now))
             if len(self.rows) >= self._limit:
                 self._lose("flow_rows")
-                return self._other
+                return self.other
             row = self.rows[labels] = FlowRow(labels, now)
+            row.number = self._next_number
+            self._next_number += 1
+            self._journal.put(self._record(row))
         return row
+
+    def expire(self, now: float) -> None:
+        """Forgets rows that nothing has happened to for long."""
+        self._forget(self.idle.expire(now))
+
+    def _forget(self, numbers: list[int]) -> None:
+        if numbers:
+            self._journal.put(Gone(FLOW, numbers))
+
+    def _in_use(self) -> set[int]:
+        used = {id(binding.row) for binding in self._bindings.values()}
+        used.update(id(row) for row in self._open.values())
+        return used
+
+    def _record(self, row: FlowRow) -> FlowRecord:
+        totals = self.words.totals(row)
+        return FlowRecord(row.number, row.labels, row.first_seen, row.last_seen, totals, last_of(row))
+
+    # --- restart ------------------------------------------------------------------------------
+
+    def restore(self, rows: Mapping[int, SavedRow], open_: Mapping[int, int]) -> None:
+        """Take the rows of another process; before the first `bind`."""
+        by_number = {0: self.other}
+        for number, saved in rows.items():
+            if not isinstance(saved.record, FlowRecord):
+                continue
+            row = self.other if number == 0 else FlowRow(saved.record.labels, saved.record.first_seen)
+            row.number, row.last_seen = number, saved.last_seen
+            row.srtt_us, row.rtt_min_us, row.tls_version, row.alpn = saved.last
+            self.words.add(row, self.counters.spread(saved.totals))
+            row.active = row.opened + row.unsettled - row.closed
+            if number:
+                self.rows[row.labels] = by_number[number] = row
+                self._next_number = max(self._next_number, number + 1)
+        for flow, number in open_.items():
+            if number in by_number:
+                self._remember(flow, by_number[number])
+        self._by_number = by_number
+
+    def resume(self, slots: Mapping[int, SavedSlot], now: float) -> None:
+        """Go on with slots that another process had bound; what they counted since is added."""
+        for slot, saved in slots.items():
+            self.counters.resume(slot, saved.id, saved.base)
+            if slot:  # 0 is "other"
+                row = self._by_number.get(saved.row, self.other)
+                name = int(self._key[slot]["name"])
+                self._attach(slot, _Binding(row, saved.id, saved.parent, name, saved.gen))
+        self._by_number = {}
+        before, since = self.counters.read_resumed(np.fromiter(slots, np.intp), now)
+        for slot in before.slots.tolist():
+            row = self._bindings[slot].row if slot else self.other
+            row.last_seen = max(row.last_seen, float(self.counters.changed_at[slot]))
+        self._apply(before, None)
+        self._apply(since, now)
+
+    def saved(self, *, slots: bool) -> Iterator[Record]:
+        """For the journal; without `slots` when they are about to vanish."""
+        for row in (self.other, *self.rows.values()):
+            yield self._record(row)
+        if slots:
+            yield Bound(FLOW, 0, 0, 0, 0, 0, self.counters.vector(0))
+            for slot, bound in self._bindings.items():
+                base = self.counters.vector(slot)
+                yield Bound(FLOW, slot, bound.gen, bound.flow, bound.parent, bound.row.number, base)
+        yield from (Open(flow, row.number) for flow, row in self._open.items())
 
     def _labels(self, slot: int, now: float) -> tuple[FlowLabels, bool]:
         """Labels by what is known, and whether that is all there is to know."""
@@ -240,23 +317,20 @@ class FlowTable:
         )
         return labels, complete
 
-    def _apply(self, changes: Changes, now: float) -> None:
+    def _apply(self, changes: Changes, now: float | None) -> None:
+        """Add changes to their rows, which were seen now; None: as before."""
         slots: list[int] = changes.slots.tolist()
         if not slots:
             return
+        touched: dict[int, FlowRow] = {}
         last = self._slots[["srtt_us", "rtt_min_us", "tls_version", "alpn"]][changes.slots].tolist()
         for slot, added, (srtt, rtt_min, tls, alpn) in zip(slots, changes.added.tolist(), last, strict=True):
             binding = self._bindings.get(slot)
-            row = binding.row if binding else self._other
-            for name, column in self._columns:
-                if added[column]:
-                    setattr(row, name, getattr(row, name) + added[column])
-            for reason, column in self._failed:
-                if added[column]:
-                    row.failed[reason] += added[column]
-            row.unsettled += _signed(added[self._unsettled])
-            _balance(row)
-            row.last_seen = now
+            row = binding.row if binding else self.other
+            self.words.add(row, added)
+            touched[id(row)] = row
+            if now is not None:
+                row.last_seen = now
             if srtt:
                 row.srtt_us = srtt
             if rtt_min and (not row.rtt_min_us or rtt_min < row.rtt_min_us):
@@ -265,19 +339,13 @@ class FlowTable:
                 row.tls_version = version_name(tls)
             if alpn:
                 row.alpn = alpn_name(alpn)
+        for row in touched.values():  # after all: one slot may close what another one opened
+            self._balance(row)
 
-
-def _signed(word: int) -> int:
-    """A gauge's difference modulo 2^64."""
-    return word - (1 << 64) if word >> 63 else word
-
-
-def _balance(row: FlowRow) -> None:
-    """How many are active. A UDP socket may be closed after its conversation was ended for idleness."""
-    row.active = row.opened + row.unsettled - row.closed
-    if row.active < 0 and row.labels.transport == "udp":
-        row.closed += row.active
-        row.active = 0
+    def _balance(self, row: FlowRow) -> None:
+        taken_back = balance(row)
+        if taken_back:
+            self._journal.put(Added(FLOW, row.number, {self.words.closed: -taken_back}))
 
 
 def _counted(row: FlowRow) -> bool:

@@ -28,6 +28,15 @@ class Losses:
         self._tables[cause] = self._tables.get(cause, 0) + 1
         self.since.setdefault(cause, self._now)
 
+    def tables(self) -> dict[str, int]:
+        """Those of the tables in user space alone."""
+        return dict(self._tables)
+
+    def restore(self, tables: Mapping[str, int], since: Mapping[str, float]) -> None:
+        """Take what another process counted."""
+        self._tables.update(tables)
+        self.since.update(since)
+
     def counts(self) -> dict[str, int]:
         """Cause to how often, without what never happened."""
         return {**self._probe, **self._tables}

@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kindling.protocols import Operation, by_number, host_name
+from kindling.table.journal import Journal
 from kindling.table.occupancy import Occupancy
+from kindling.table.records import Record, Text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -36,9 +40,10 @@ class Name:
 class Names:
     """Texts by id. Looks into the shared memory only when an id is asked for that is new."""
 
-    def __init__(self, slots: NDArray[np.void]) -> None:
+    def __init__(self, slots: NDArray[np.void], journal: Journal | None = None) -> None:
         self.occupancy = Occupancy(slots)
         self._slots = slots
+        self._journal = journal or Journal()
         self._by_id: dict[int, Name] = {}
         self._remembered: OrderedDict[int, Name] = OrderedDict()
         self._looked = False
@@ -103,6 +108,25 @@ class Names:
                 users=known.users if known else 0,
             )
         return len(arrivals)
+
+    def part(self, slots: Iterable[int]) -> None:
+        """Before the source gives slots back: after a restart only the journal knows their texts."""
+        for slot in slots:
+            name_id = int(self.occupancy.ids[slot])
+            name = self._by_id.get(name_id)
+            if name:
+                self._journal.put(Text(name_id, name.kind, name.protocol, name.text))
+
+    def restore(self, texts: Iterable[Text]) -> None:
+        """Take what another process knew; before the first `load`."""
+        for text in texts:
+            self._remembered[text.id] = Name(text.kind, text.text, text.protocol, 0, self._now)
+
+    def saved(self, *, slots: bool) -> Iterator[Record]:
+        """For the journal. `slots`: those that have a slot need not be told."""
+        books = [self._remembered] if slots else [self._remembered, self._by_id]
+        for book in books:
+            yield from (Text(name_id, name.kind, name.protocol, name.text) for name_id, name in book.items())
 
     def vacate(self, slots: list[int]) -> None:
         """After the source has given the slots back; their texts stay known for a while."""

@@ -33,6 +33,7 @@ class Occupancy:
         head: Any = slots["head"]
         self._live: NDArray[np.uint32] = head["live"]
         self._id: NDArray[np.uint64] = head["id"]
+        self._gen: NDArray[np.uint32] = head["gen"]
         self.bound = np.zeros(self.size, np.bool_)
         self.bound[0] = True  # "other" is always there
         self.ids: NDArray[np.uint64] = np.zeros(self.size, np.uint64)
@@ -73,8 +74,13 @@ class Occupancy:
         """The key of a live slot in the table's hash map."""
         return int(self._id[slot])
 
-    def bind(self, slot: int) -> None:
-        self.ids[slot] = self._id[slot]
+    def generation(self, slot: int) -> int:
+        """Of the slot's present life."""
+        return int(self._gen[slot])
+
+    def bind(self, slot: int, id_: int | None = None) -> None:
+        """`id_`: where the slot itself may not say it any more."""
+        self.ids[slot] = self._id[slot] if id_ is None else id_
         self.bound[slot] = True
 
     def vacate(self, slots: Iterable[int]) -> None:

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from kindling.model.codes import INFERRED_OWNER
 from kindling.model.workload import UNKNOWN, Workload
+from kindling.table.journal import Journal
 from kindling.table.occupancy import Occupancy
+from kindling.table.records import Record, Who
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -51,15 +55,18 @@ class _Owner:
 class Owners:
     """Workloads by id of owner; asks `identify` once for each."""
 
-    def __init__(self, slots: NDArray[np.void], identify: Identify, limit: int) -> None:
+    def __init__(self, slots: NDArray[np.void], identify: Identify, limit: int, journal: Journal | None = None) -> None:
         self.occupancy = Occupancy(slots)
         self._slots = slots
         self._added: NDArray[np.uint32] = slots["ops_added"]
         self._removed: NDArray[np.uint32] = slots["ops_removed"]
         self._identify = identify
         self._limit = limit
+        self._journal = journal or Journal()
         self._by_id: dict[int, _Owner] = {}
         self._remembered: OrderedDict[int, Workload] = OrderedDict()
+        self._inferred: OrderedDict[int, Workload] = OrderedDict()
+        """Behind ids that user space gave, as far as they were asked for."""
 
     def load(self, now: float) -> None:
         """Asks for who is new, while the process may still be there to tell."""
@@ -68,13 +75,16 @@ class Owners:
             key = row["key"]
             owner = self.occupancy.id_of(slot)
             self.occupancy.bind(slot)
-            workload = self._remembered.pop(owner, None) or self._identify.opened(
-                cgroup=int(key["cgroup"]),
-                netns=int(key["netns"]),
-                comm=key["comm"].tobytes().partition(b"\0")[0],
-                tgid=int(row["tgid"]),
-                uid=int(row["uid"]),
-            )
+            workload = self._remembered.pop(owner, None)
+            if workload is None:
+                workload = self._identify.opened(
+                    cgroup=int(key["cgroup"]),
+                    netns=int(key["netns"]),
+                    comm=key["comm"].tobytes().partition(b"\0")[0],
+                    tgid=int(row["tgid"]),
+                    uid=int(row["uid"]),
+                )
+                self._journal.put(Who(owner, workload))
             self._by_id[owner] = _Owner(workload, slot, now)
 
     def workload(self, owner: int) -> Workload | None:
@@ -82,9 +92,18 @@ class Owners:
         if owner == 0:
             return UNKNOWN
         if owner & INFERRED_OWNER:
-            return self._identify.adopted(owner)
+            return self._inferred.get(owner) or self._ask_adopted(owner)
         known = self._by_id.get(owner)
         return known.workload if known else self._remembered.get(owner)
+
+    def _ask_adopted(self, owner: int) -> Workload | None:
+        workload = self._identify.adopted(owner)
+        if workload is not None:
+            self._inferred[owner] = workload
+            self._journal.put(Who(owner, workload))
+            if len(self._inferred) > self._limit:
+                self._inferred.popitem(last=False)
+        return workload
 
     def use(self, owner: int) -> None:
         known = self._by_id.get(owner)
@@ -107,6 +126,24 @@ class Owners:
             removed = int(self._removed[known.slot]) + count
             self._removed[known.slot] = min(removed, int(self._added[known.slot]))
 
+    def recount(self, ops: Mapping[int, int]) -> None:
+        """After a restart: how many operations each owner has; what was not told the probe is told now."""
+        for owner, known in self._by_id.items():
+            added = int(self._added[known.slot])
+            self._removed[known.slot] = max(0, added - ops.get(owner, 0))
+
+    def restore(self, workloads: Mapping[int, Workload]) -> None:
+        """Take what another process found out; before the first `load`."""
+        for owner, workload in workloads.items():
+            book = self._inferred if owner & INFERRED_OWNER else self._remembered
+            book[owner] = workload
+
+    def saved(self) -> Iterator[Record]:
+        """For the journal."""
+        for book in (self._remembered, self._inferred):
+            yield from (Who(owner, workload) for owner, workload in book.items())
+        yield from (Who(owner, known.workload) for owner, known in self._by_id.items())
+
     def unused(self, before: float, limit: int) -> list[int]:
         """Slots of owners without flow or operation that are older than a time."""
         found: list[int] = []
@@ -116,6 +153,9 @@ class Owners:
                 if len(found) == limit:
                     break
         return found
+
+    def part(self, slots: list[int]) -> None:
+        """Before the source gives slots back: nothing to do, the journal knows each since its first sight."""
 
     def vacate(self, slots: list[int]) -> None:
         """After the source has given the slots back; who it was stays known for a while."""

@@ -11,7 +11,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from kindling.table.records import Kin, Record
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from kindling.model.labels import FlowLabels
     from kindling.table.owners import Owners
 
@@ -72,6 +76,18 @@ class Parents:
             self._remembered[parent] = known.labels
             if len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)
+
+    def restore(self, kin: Mapping[int, FlowLabels]) -> None:
+        """Take what another process remembered."""
+        for parent, labels in kin.items():
+            if parent not in self._by_id:
+                self._remembered[parent] = labels
+        while len(self._remembered) > _REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    def saved(self) -> Iterator[Record]:
+        """Of those without slot, for the journal."""
+        yield from (Kin(parent, labels) for parent, labels in self._remembered.items())
 
     def __len__(self) -> int:
         return len(self._by_id)

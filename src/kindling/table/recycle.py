@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kindling.capture.source import Source
     from kindling.config import Recycling
     from kindling.table.flows import FlowTable
+    from kindling.table.journal import Journal
     from kindling.table.names import Names
     from kindling.table.occupancy import Occupancy
     from kindling.table.ops import OpTable
@@ -33,6 +34,7 @@ class Recycler:
         names: Names,
         flows: FlowTable,
         ops: OpTable,
+        journal: Journal,
     ) -> None:
         self.given_back = {"owner": 0, "flow": 0, "op": 0, "name": 0}
         self._source = source
@@ -41,9 +43,11 @@ class Recycler:
         self._names = names
         self._flows = flows
         self._ops = ops
+        self._journal = journal
 
     def recycle(self, now: float) -> None:
         """Gives back what is idle; operations before the flows they belong to."""
+        self._journal.commit()  # what a slot stands for must be known before its life can end
         self._recycle_ops(now)
         self._recycle_flows(now)
         self._recycle_unused("name", self._names, now)
@@ -72,6 +76,8 @@ class Recycler:
             return
         slots = book.unused(now - self._policy.pressure_idle_seconds, self._policy.batch)
         if slots:
+            book.part(slots)
+            self._journal.commit()
             self._release(table, book.occupancy, slots, _nothing)
             book.vacate(slots)
 

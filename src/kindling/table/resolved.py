@@ -7,19 +7,40 @@ got. The newest answer counts. Both books are bounded; the entry used longest ag
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from kindling.model.labels import Evidence
     from kindling.model.workload import Workload
 
-#: Seconds beyond its TTL for which an answer still explains a connection: programs keep
-#: addresses longer than they should, most of all those that pool connections.
-_OWN_SLACK: Final = 3_600.0
-_NODE_SLACK: Final = 300.0
+#: Seconds beyond its TTL for which an answer still explains a connection. Programs keep addresses longer than they
+#: should: those that pool connections, virtual machines that keep answers, servers that resolve when they start.
+#: What another one asked for is a guess, and a shorter one.
+_OWN_SLACK: Final = 86_400
+_NODE_SLACK: Final = 3_600
+
+#: RFC 8767 section 4: no answer is kept for longer than a week.
+_TTL_MAX: Final = 604_800
 
 K = TypeVar("K")
+
+
+class _Entry(NamedTuple):
+    name: str
+    time: float
+    """Unix seconds, when the answer came."""
+    ttl: int
+
+
+class Learned(NamedTuple):
+    """An answer, as `learn` takes it."""
+
+    workload: Workload | None
+    name: str
+    addresses: list[tuple[str, int]]
+    time: float
 
 
 class ResolvedNames:
@@ -27,40 +48,61 @@ class ResolvedNames:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._own: OrderedDict[tuple[Workload, str], tuple[str, float]] = OrderedDict()
-        self._node: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._own: OrderedDict[tuple[Workload, str], _Entry] = OrderedDict()
+        self._node: OrderedDict[str, _Entry] = OrderedDict()
+        self._changed: set[str] = set()
 
     def learn(self, workload: Workload | None, name: str, addresses: Iterable[tuple[str, int]], now: float) -> None:
         """An answer gave addresses, each with its TTL in seconds, for the name that was asked for.
 
-        `workload` is who asked, None when the answer was seen on its way to somebody else.
+        `workload` is who asked, None when it is not known.
         """
         for address, ttl in addresses:
-            if workload is not None:
-                self._put(self._own, (workload, address), (name, now + ttl + _OWN_SLACK))
-            self._put(self._node, address, (name, now + ttl + _NODE_SLACK))
+            entry = _Entry(name, now, min(ttl, _TTL_MAX))
+            known = workload is not None and self._put(self._own, (workload, address), entry)
+            if self._put(self._node, address, entry) or known:
+                self._changed.add(address)
 
-    def name(self, workload: Workload, address: str, now: float) -> str:
+    def find(self, workload: Workload, address: str, now: float) -> tuple[str, Evidence]:
         """The name by which the workload, or else the node, knows an address; "" for none."""
-        return _get(self._own, (workload, address), now) or _get(self._node, address, now)
+        name = _get(self._own, (workload, address), now - _OWN_SLACK)
+        if name:
+            return name, "dns"
+        name = _get(self._node, address, now - _NODE_SLACK)
+        return (name, "node-dns") if name else ("", "address")
+
+    def take_changed(self) -> set[str]:
+        """Addresses that somebody knows by another name than before, since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def entries(self) -> Iterator[Learned]:
+        """What `learn` has to be told to know the same again: the oldest answers first."""
+        own = [Learned(workload, e.name, [(address, e.ttl)], e.time) for (workload, address), e in self._own.items()]
+        node = [Learned(None, e.name, [(address, e.ttl)], e.time) for address, e in self._node.items()]
+        yield from sorted(own + node, key=lambda each: each.time)
 
     def __len__(self) -> int:
         return len(self._own) + len(self._node)
 
-    def _put(self, book: OrderedDict[K, tuple[str, float]], key: K, entry: tuple[str, float]) -> None:
+    def _put(self, book: OrderedDict[K, _Entry], key: K, entry: _Entry) -> bool:
+        """Whether that is another name than before."""
+        known = book.get(key)
+        if known is not None and known.time > entry.time:
+            return False
         book[key] = entry
         book.move_to_end(key)
         if len(book) > self._limit:
             book.popitem(last=False)
+        return known is None or known.name != entry.name
 
 
-def _get(book: OrderedDict[K, tuple[str, float]], key: K, now: float) -> str:
+def _get(book: OrderedDict[K, _Entry], key: K, now: float) -> str:
     entry = book.get(key)
     if entry is None:
         return ""
-    name, until = entry
-    if until < now:
+    if entry.time + entry.ttl < now:
         del book[key]
         return ""
     book.move_to_end(key)
-    return name
+    return entry.name

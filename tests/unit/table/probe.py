@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kindling.capture.native import probe_types
+from kindling.capture.source import Announce, no_announcement
 from kindling.model import EventKind, ProtocolNumber, RoleNumber
 from kindling.model.histogram import bucket
 from kindling.wire.layout import struct_dtype
@@ -85,14 +86,18 @@ class Probe:
         ops: int = 64,
         names: int = 64,
         grace: Callable[[], None] = lambda: None,
+        step: Callable[[], None] = lambda: None,
     ) -> None:
+        """`step` is called between any two things that user space does to the tables: raising there is being killed."""
         sizes = {"owner": owners, "flow": flows, "op": ops, "name": names}
         self.tables = {name: Table(dtype(f"{name}_slot"), size) for name, size in sizes.items()}
         self.losses: dict[str, int] = {}
         self.ring: list[bytes] = []
-        self.pending: list[bytes] = []
+        self.pending: dict[int, bytes] = {}
         self.clock_ns = 1_000_000_000_000
         self.grace = grace
+        self.step = step
+        self.identity = "maps 1"
         self.released = 0
 
     # --- what the kernel does ---------------------------------------------------------------
@@ -210,23 +215,65 @@ class Probe:
     def release(self, table: str, slots: Sequence[int], ids: Sequence[int], fold: Callable[[], None]) -> None:
         at = self.tables[table]
         for key in ids:
+            self.step()
             del at.ids[key]
+        self.step()
         self.grace()  # whoever found a slot by its id is done, and remembers the old generation
         for slot in slots:
+            self.step()
             at.slots["head"]["gen"][slot] += U32(1)
+        self.step()
         self.grace()  # whoever remembered a slot has seen the new generation, or is done
+        self.step()
         fold()
         for slot in slots:
-            gen = at.gen(slot)
-            at.slots[slot] = np.zeros((), at.slots.dtype)
-            at.slots["head"]["gen"][slot] = gen
-        at.free.extend(slots)
+            self.zero(table, slot)
+        for slot in slots:
+            self.step()
+            at.free.append(slot)
+        self.step()
         self.released += len(slots)
 
-    def expire_queries(self, older_than_ns: int) -> list[bytes]:
-        old = [p for p in self.pending if int.from_bytes(p[:8], "little") < older_than_ns]
-        self.pending = [p for p in self.pending if p not in old]
-        return old
+    def zero(self, table: str, slot: int) -> None:
+        """All but the generation, in two halves of which either may come first."""
+        at = self.tables[table].slots
+        raw = at.view(U8).reshape(len(at), at.dtype.itemsize)
+        half = 4 + (at.dtype.itemsize - 4) // 2
+        halves = [slice(half, None), slice(4, half)]
+        for part in halves if slot % 2 else reversed(halves):
+            self.step()
+            raw[slot, part] = 0
+
+    def expire_queries(self, older_than_ns: int, announce: Announce = no_announcement) -> list[bytes]:
+        old = [(k, p) for k, p in self.pending.items() if int.from_bytes(p[:8], "little") < older_than_ns]
+        if old:
+            announce(old)
+        for key, _ in old:
+            self.step()
+            del self.pending[key]
+        self.step()
+        return [entry for _, entry in old]
+
+    # --- LastingSource ----------------------------------------------------------------------
+
+    def interrupted(self, table: str) -> list[int]:
+        at = self.tables[table]
+        live = np.flatnonzero(at.slots["head"]["live"]).tolist()
+        return [slot for slot in live if slot and at.ids.get(int(at.slots["head"]["id"][slot])) != slot]
+
+    def audit(self) -> int:
+        found = 0
+        for name, table in self.tables.items():
+            for slot in range(1, len(table.slots)):
+                if slot not in table.free and not table.slots["head"]["live"][slot]:
+                    self.zero(name, slot)
+                    self.step()
+                    table.free.append(slot)
+                    found += 1
+        return found
+
+    def find_query(self, key: int) -> bytes | None:
+        return self.pending.get(key)
 
     def refill(self) -> None:
         pass

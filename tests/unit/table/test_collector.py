@@ -349,7 +349,7 @@ class TestQueriesWithoutAnswer:
         row["ts"] = probe.clock_ns - int(ago * 1e9)
         row["parent"], row["op"], row["request_bytes"] = 50, 8, 33
         row["protocol"], row["role"] = ProtocolNumber.DNS, RoleNumber.CLIENT
-        probe.pending.append(row.tobytes())
+        probe.pending[len(probe.pending)] = row.tobytes()
 
     def test_counted_once(self, probe: Probe, collector: Collector) -> None:
         probe.name(8, b"\0\1\1a\0", protocol=ProtocolNumber.DNS)

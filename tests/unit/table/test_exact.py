@@ -169,7 +169,7 @@ class Kernel(RuleBasedStateMachine):
             assert int(row.hist.sum()) == row.count
             hist.update({i: int(n) for i, n in enumerate(row.hist) if n})
         assert hist == self.hist
-        flows = [*self.collector._flows.rows.values(), self.collector._flows._other]
+        flows = [*self.collector._flows.rows.values(), self.collector._flows.other]
         assert sum(row.opened for row in flows) == self.opened
         assert sum(row.closed for row in flows) == self.closed
         assert sum(row.bytes_out for row in flows) == self.bytes_out
