@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from kindling.model import EVIDENCE_ORDER
 from kindling.model.codes import FAILURE_NAMES
 
-#: From the best to the worst.
-EVIDENCE: Final = ("host", "sni", "dns", "node-dns", "static", "address")
+EVIDENCE: Final = EVIDENCE_ORDER
 
 FAILED: Final = tuple(f"failed_{reason}" for reason in FAILURE_NAMES)
 BY_EVIDENCE: Final = tuple(f"by_{evidence.replace('-', '_')}" for evidence in EVIDENCE)

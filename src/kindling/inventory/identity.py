@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from kindling.model import FlowLabels, FlowRow
-
-#: Scopes that are not outside this host.
-INSIDE = frozenset({"loopback", "own"})
-
-
-def is_external(labels: FlowLabels) -> bool:
-    """Whether a flow leads from this host to a destination outside it."""
-    return labels.role == "client" and labels.scope not in INSIDE
+from kindling.model import FlowRow
 
 
 def row_key(row: FlowRow) -> int:

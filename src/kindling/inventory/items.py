@@ -29,7 +29,7 @@ _DAYS: Final = (
 )
 _NOTHING: Final = (0,) * len(COUNTERS)
 _FAILED: Final = slice(3, len(TOTALS))
-_LAST_DAY: Final = 1 << 40
+LAST_DAY: Final = 1 << 40
 
 
 class Who:
@@ -114,6 +114,19 @@ class Item:
     @property
     def namespace(self) -> str:
         return self.who.namespace
+
+    @property
+    def container(self) -> str:
+        return self.who.container
+
+    @property
+    def role(self) -> str:
+        return "client"
+
+    @property
+    def remote_ip(self) -> str:
+        """All addresses, to be searched."""
+        return str(self.addresses_text)
 
     @property
     def addresses(self) -> list[str]:
@@ -226,7 +239,7 @@ def _count_days_only(
     connection: sqlite3.Connection, found: Iterable[Item], since: float | None, until: float | None
 ) -> None:
     first = day_of(since) if since is not None else 0
-    last = day_of(until) if until is not None else _LAST_DAY
+    last = day_of(until) if until is not None else LAST_DAY
     days = {entry: tuple(counters) for entry, *counters in connection.execute(_DAYS, (first, last))}
     for item in found:
         if day_of(item.first_seen) < first or day_of(item.last_seen) > last:

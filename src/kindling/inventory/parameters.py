@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Final
+from dataclasses import fields
+from typing import Any, Final
 
 from kindling.errors import InputError
+from kindling.export.filters import Filter
 from kindling.inventory.query import DEFAULT_SORT, Query
-from kindling.inventory.selection import Selection
 
-_TEXTS: Final = ("workload", "namespace", "protocol", "destination", "scope")
-_LARGEST_PORT: Final = 65_535
+#: Fields of a filter that may have several values.
+_TEXTS: Final = tuple(each.name for each in fields(Filter) if each.default == () and each.name != "port")
 #: Year 9999.
 _LAST_MOMENT: Final = 253_402_300_800.0
 
@@ -26,12 +27,16 @@ def query_of(parameters: Iterable[tuple[str, str | int]]) -> Query:
     def last(key: str) -> str:
         return values.get(key, [""])[-1]
 
-    texts = {name: tuple(values.get(name, ())) for name in _TEXTS}
-    ports = tuple(_whole("port", text, _LARGEST_PORT) for text in values.get("port", ()))
-    return Query(
-        selection=Selection(port=ports, search=last("search"), **texts),
+    texts: dict[str, Any] = {name: tuple(values.get(name, ())) for name in _TEXTS}
+    wanted = Filter(
+        port=tuple(_whole("port", text) for text in values.get("port", ())),
+        search=last("search"),
         since=_moment("since", last("since")),
         until=_moment("until", last("until")),
+        **texts,
+    )
+    return Query(
+        wanted,
         new_since=_moment("new_since", last("new_since")),
         group_by=last("group_by"),
         sort=last("sort") or DEFAULT_SORT,
@@ -39,10 +44,9 @@ def query_of(parameters: Iterable[tuple[str, str | int]]) -> Query:
     )
 
 
-def _whole(name: str, text: str, largest: int | None = None) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10) or (largest is not None and int(text) > largest):
-        beyond = f" up to {largest}" if largest else ""
-        raise InputError(f"The {name} {text!r} is not a whole number{beyond}.")
+def _whole(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InputError(f"The {name} {text!r} is not a whole number.")
     return int(text)
 
 

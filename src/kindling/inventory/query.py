@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from kindling.errors import InputError
+from kindling.export.filters import Filter
 from kindling.inventory.counters import COUNTERS, EVIDENCE, TOTALS
 from kindling.inventory.groups import GROUPINGS, grouped
-from kindling.inventory.items import Item, Record, day_of, items, numbers
-from kindling.inventory.selection import Selection
+from kindling.inventory.items import LAST_DAY, Item, Record, day_of, items, numbers
 from kindling.inventory.watching import Period, periods
 from kindling.model import FlowRow
 
@@ -38,11 +38,9 @@ DEFAULT_SORT: Final = "connections"
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Times are unix seconds. `since`, `until`: entries seen between; `new_since`: for the first time since."""
+    """`new_since` (unix seconds): of what is wanted only what was seen for the first time since then."""
 
-    selection: Selection = field(default_factory=Selection)
-    since: float | None = None
-    until: float | None = None
+    wanted: Filter = field(default_factory=Filter)
     new_since: float | None = None
     group_by: str = ""
     sort: str = DEFAULT_SORT
@@ -57,8 +55,6 @@ class Query:
             raise InputError(
                 f"external cannot be sorted by {self.key!r}.", hint=f"Try one of: {', '.join(self.sortable)}."
             )
-        if self.since is not None and self.until is not None and self.since > self.until:
-            raise InputError("The time begins after its end: since is later than until.")
 
     @property
     def key(self) -> str:
@@ -84,13 +80,10 @@ class Answer:
 
 def answer(connection: sqlite3.Connection, query: Query, active: Iterable[FlowRow] = ()) -> Answer:
     """`active`: rows with open connections; their number is not stored."""
-    found = items(connection, query.since, query.until)
+    found = _wanted(connection, query)
     _count_active(found, active)
-    found = [item for item in found if query.selection.fits(item)]
-    if query.new_since is not None:
-        found = [item for item in found if item.first_seen >= query.new_since]
     sums = [sum(column) for column in zip(*(item.counters for item in found), strict=True)] or [0] * len(COUNTERS)
-    by_evidence = {evidence: n for evidence, n in zip(EVIDENCE, sums[len(TOTALS) :], strict=True) if n}
+    by_evidence: dict[str, int] = {evidence: n for evidence, n in zip(EVIDENCE, sums[len(TOTALS) :], strict=True) if n}
     rows: Sequence[Record]
     if query.group_by:
         groups = _sorted(grouped(found, query.group_by), query, itemgetter(query.key))
@@ -98,8 +91,21 @@ def answer(connection: sqlite3.Connection, query: Query, active: Iterable[FlowRo
     else:
         chosen = _sorted(found, query, attrgetter(query.key))
         total, rows = len(chosen), [item.record() for item in chosen[: query.limit or None]]
-    timed = query.since is not None or query.until is not None
+    timed = query.wanted.since is not None or query.wanted.until is not None
     return Answer(rows, total, sums[0], by_evidence, periods(connection), whole_days=timed)
+
+
+def _wanted(connection: sqlite3.Connection, query: Query) -> list[Item]:
+    found = items(connection, query.wanted.since, query.wanted.until)
+    if query.wanted != Filter():
+        found = list(filter(query.wanted.test(_value), found))
+    if query.new_since is not None:
+        found = [item for item in found if item.first_seen >= query.new_since]
+    return found
+
+
+def _value(item: Item, key: str) -> Any:
+    return getattr(item, key, "")
 
 
 def _sorted(rows: Iterable[Any], query: Query, value: Any) -> list[Any]:
@@ -144,13 +150,12 @@ def history(connection: sqlite3.Connection, query: Query) -> list[Record]:
 
     What was forgotten for the bound is part of a day's sums as long as nothing is selected.
     """
-    first = day_of(query.since) if query.since is not None else 0
-    last = day_of(query.until) if query.until is not None else 1 << 40
+    wanted = query.wanted
+    first = day_of(wanted.since) if wanted.since is not None else 0
+    last = day_of(wanted.until) if wanted.until is not None else LAST_DAY
     text = _HISTORY
-    if query.selection != Selection() or query.new_since is not None:
-        chosen = [item for item in items(connection) if query.selection.fits(item)]
-        if query.new_since is not None:
-            chosen = [item for item in chosen if item.first_seen >= query.new_since]
+    if replace(wanted, since=None, until=None) != Filter() or query.new_since is not None:
+        chosen = _wanted(connection, query)
         connection.execute("CREATE TEMP TABLE IF NOT EXISTS chosen (id INTEGER PRIMARY KEY)")
         connection.execute("DELETE FROM chosen")
         connection.executemany("INSERT INTO chosen VALUES (?)", [(number,) for item in chosen for number in item.ids])

@@ -12,7 +12,6 @@ from kindling.config import Inventory
 from kindling.inventory.coverage import State
 from kindling.inventory.database import Database
 from kindling.inventory.entries import Applying
-from kindling.inventory.identity import is_external
 from kindling.inventory.novelty import Novelty
 from kindling.inventory.store import Question, Store
 from kindling.inventory.told import REMEMBERED
@@ -35,7 +34,7 @@ def asked_of(snapshot: Snapshot, question: Question[T]) -> T:
     """The answer of a list that knows this reading and nothing before: where none is kept."""
     database = Database(None)
     try:
-        Applying(database.connection, max_addresses=16).apply(row for row in snapshot.flows if is_external(row.labels))
+        Applying(database.connection, max_addresses=16).apply(row for row in snapshot.flows if row.labels.outside)
         return question(database.connection)
     finally:
         database.close()
@@ -116,7 +115,7 @@ class Recorder:
         if self._clock() - self._swept_at >= _SWEEP_SECONDS:
             self._swept_at, self._collected = self._clock(), float("-inf")
         after = self._collected
-        changed = [row for row in snapshot.flows if row.last_seen >= after and is_external(row.labels)]
+        changed = [row for row in snapshot.flows if row.last_seen >= after and row.labels.outside]
         watched = Watched(snapshot.time, snapshot.since, dict(snapshot.lost))
         trusted = self._clock() - self._even_since >= _TRUST_SECONDS
         self._writer.add(changed, snapshot.flows, watched, clock_trusted=trusted)
@@ -134,7 +133,7 @@ class Recorder:
         """Rows to destinations outside that have connections open now."""
         if self._snapshot is None:
             return []
-        return [row for row in self._snapshot.flows if row.active > 0 and is_external(row.labels)]
+        return [row for row in self._snapshot.flows if row.active > 0 and row.labels.outside]
 
     def state(self) -> State:
         """Of the list itself."""

@@ -9,6 +9,7 @@ import pytest
 
 from factories import NOON, flow
 from kindling.errors import InputError
+from kindling.export.filters import Filter
 from kindling.inventory.coverage import State, coverage
 from kindling.inventory.offline import offline
 from kindling.inventory.query import Answer, Query, answer, history
@@ -24,7 +25,7 @@ def test_beside_a_running_agent_and_after_it(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "inventory.db"):
         with offline(place) as (connection, state):
             assert answer(connection, Query()).connections == 3
-            assert len(history(connection, Query(since=0.0))) == 1
+            assert len(history(connection, Query(Filter(since=0.0)))) == 1
             assert state.entries == 1
     kept.close()
     with offline(tmp_path) as (connection, _):
