@@ -2,7 +2,24 @@
 
 from kindling.config.inventory import Inventory
 from kindling.config.limits import Limits
+from kindling.config.metrics import Metrics
+from kindling.config.names import NameSettings, Network, StaticName
 from kindling.config.recycling import Recycling
+from kindling.config.server import NO_FILE, Server
 from kindling.config.settings import DEFAULT_DATA, DEFAULT_LISTEN, Settings, parse_listen
 
-__all__ = ["DEFAULT_DATA", "DEFAULT_LISTEN", "Inventory", "Limits", "Recycling", "Settings", "parse_listen"]
+__all__ = [
+    "DEFAULT_DATA",
+    "DEFAULT_LISTEN",
+    "NO_FILE",
+    "Inventory",
+    "Limits",
+    "Metrics",
+    "NameSettings",
+    "Network",
+    "Recycling",
+    "Server",
+    "Settings",
+    "StaticName",
+    "parse_listen",
+]

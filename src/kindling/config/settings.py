@@ -8,7 +8,10 @@ from pathlib import Path
 
 from kindling.config.inventory import Inventory
 from kindling.config.limits import Limits
+from kindling.config.metrics import Metrics
+from kindling.config.names import NameSettings
 from kindling.config.recycling import Recycling
+from kindling.config.server import Server
 from kindling.errors import SettingError
 
 DEFAULT_LISTEN = "127.0.0.1:9500"
@@ -29,6 +32,9 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     recycling: Recycling = field(default_factory=Recycling)
     inventory: Inventory = field(default_factory=Inventory)
+    metrics: Metrics = field(default_factory=Metrics)
+    names: NameSettings = field(default_factory=NameSettings)
+    server: Server = field(default_factory=Server)
 
     def __post_init__(self) -> None:
         if not 0.01 <= self.interval <= 60:

@@ -80,9 +80,6 @@ class ExternalRow:
 
 def external_rows(flows: Iterable[FlowRow], horizon: Horizon) -> list[ExternalRow]:
     """In no particular order."""
-    flows = list(flows)
-    for row in flows:
-        horizon.sees_outside(row.labels)  # learns the addresses of this host before the first answer
     rows: dict[tuple[object, ...], ExternalRow] = {}
     for row in flows:
         labels = row.labels

@@ -1,6 +1,7 @@
 """Who is behind a socket, and where an address is: /proc, cgroups, container runtimes, sock_diag."""
 
-from kindling.identity.addresses import Scope, own_addresses, scope
+from kindling.identity.addresses import own_addresses
 from kindling.identity.identifier import Identifier
+from kindling.identity.scope import Place, Scopes
 
-__all__ = ["Identifier", "Scope", "own_addresses", "scope"]
+__all__ = ["Identifier", "Place", "Scopes", "own_addresses"]

@@ -1,36 +1,16 @@
-"""Where an address is, seen from this host."""
+"""The addresses of this host."""
 
 from __future__ import annotations
 
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from struct import pack
-from typing import Final, Literal
+from typing import Final
 
 from kindling.identity import netns
 from kindling.identity.proc import PROC
 
-Scope = Literal["loopback", "own", "link-local", "private", "public"]
-
 _LOCAL: Final = "/32 host LOCAL"
-
-
-def scope(address: str, own: set[str]) -> Scope:
-    """Class of an address; `own` are the host's (`own_addresses`). Not an address: "public"."""
-    try:
-        ip: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
-    except ValueError:
-        return "public"
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    if ip.is_loopback or ip.is_unspecified:
-        return "loopback"
-    if str(ip) in own:
-        return "own"
-    if ip.is_link_local:
-        return "link-local"
-    return "private" if ip.is_private else "public"
 
 
 def own_addresses(proc: Path = PROC) -> set[str]:
@@ -39,7 +19,7 @@ def own_addresses(proc: Path = PROC) -> set[str]:
     for path in netns.namespaces(proc).values():
         # /proc/PID/net shows the namespace of that process: no need to go there
         if path.parent.name == "ns":
-            found |= _addresses(path.parent.parent / "net")
+            found |= addresses_in(path.parent.parent / "net")
         else:
             try:
                 found |= netns.in_namespace(path, _own_thread)
@@ -50,10 +30,11 @@ def own_addresses(proc: Path = PROC) -> set[str]:
 
 def _own_thread() -> set[str]:
     """Of the calling thread's namespace: /proc/self would show the main thread's."""
-    return _addresses(PROC / "thread-self" / "net")
+    return addresses_in(PROC / "thread-self" / "net")
 
 
-def _addresses(net: Path) -> set[str]:
+def addresses_in(net: Path) -> set[str]:
+    """By the files of a network namespace, /proc/PID/net; empty where the process is gone."""
     return parse_fib_trie(_read(net / "fib_trie")) | parse_if_inet6(_read(net / "if_inet6"))
 
 

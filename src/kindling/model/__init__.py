@@ -14,15 +14,17 @@ from kindling.model.codes import (
 )
 from kindling.model.dns import DnsAnswer, DnsRecord
 from kindling.model.events import FailureEvent, RequestEvent
-from kindling.model.labels import Evidence, FlowLabels, OpLabels, Role, Transport
+from kindling.model.labels import EVIDENCE_ORDER, INSIDE, Evidence, FlowLabels, OpLabels, Role, Scope, Transport
 from kindling.model.rows import FlowRow, OpRow
 from kindling.model.snapshot import Snapshot
 from kindling.model.workload import Workload, WorkloadKind
 
 __all__ = [
     "ALPN_NAMES",
+    "EVIDENCE_ORDER",
     "FAILURE_NAMES",
     "INFERRED_OWNER",
+    "INSIDE",
     "LOST_NAMES",
     "OP_OTHER",
     "TLS_VERSION_NAMES",
@@ -40,6 +42,7 @@ __all__ = [
     "RequestEvent",
     "Role",
     "RoleNumber",
+    "Scope",
     "Snapshot",
     "Transport",
     "Workload",

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
 from kindling.model.workload import Workload
 
 Role = Literal["client", "server", "unknown"]
 Transport = Literal["tcp", "udp"]
-Evidence = Literal["host", "sni", "dns", "address"]
+Evidence = Literal["host", "sni", "dns", "node-dns", "static", "address"]
+"""How a name is known, the best first: Host or SNI of that very connection, a DNS answer to this workload, one to
+another on this node, /etc/hosts or the settings, not at all. See docs/names.md.
+"""
+Scope = Literal["public", "private", "link-local", "loopback", "own"]
+
+#: From the best to the worst.
+EVIDENCE_ORDER: Final[tuple[Evidence, ...]] = ("host", "sni", "dns", "node-dns", "static", "address")
+#: Scopes that do not lie outside this host.
+INSIDE: Final[frozenset[Scope]] = frozenset({"loopback", "own"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +37,18 @@ class FlowLabels:
     name: str
     """By which the remote (of a client) is known, or ""."""
     evidence: Evidence
-    """How the name is known: Host of the request, SNI, DNS answer, or not at all."""
+    """How the name is known."""
     inferred: bool
     """Role or owner was found out afterwards: the socket is older than the agent."""
-    scope: str = "public"
-    """Of the remote address: "public", "private", "link-local", "loopback" or "own"."""
-    network: str = ""
+    scope: Scope = field(default="public", compare=False)
+    """Of the remote address. Tells no rows apart: it follows the settings and the addresses this host has."""
+    network: str = field(default="", compare=False)
     """Label of a configured network that the remote address is in, or ""."""
+
+    @property
+    def outside(self) -> bool:
+        """Whether this leads from this host to a destination outside it."""
+        return self.role == "client" and self.scope not in INSIDE
 
 
 @dataclass(frozen=True, slots=True)

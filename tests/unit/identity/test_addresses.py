@@ -1,33 +1,6 @@
 from __future__ import annotations
 
-import pytest
-
-from kindling.identity.addresses import own_addresses, parse_fib_trie, parse_if_inet6, scope
-
-OWN = {"192.0.2.7", "2001:db8::7"}
-
-
-@pytest.mark.parametrize(
-    "address, where",
-    [
-        ("127.0.0.53", "loopback"),
-        ("::1", "loopback"),
-        ("0.0.0.0", "loopback"),
-        ("192.0.2.7", "own"),
-        ("::ffff:192.0.2.7", "own"),
-        ("2001:db8::7", "own"),
-        ("169.254.169.254", "link-local"),
-        ("fe80::1%eth0", "link-local"),
-        ("10.1.2.3", "private"),
-        ("fd00::1", "private"),
-        ("8.8.8.8", "public"),
-        ("2606:4700::1111", "public"),
-        ("nonsense", "public"),
-    ],
-)
-def test_scope(address: str, where: str) -> None:
-    assert scope(address, OWN) == where
-
+from kindling.identity.addresses import own_addresses, parse_fib_trie, parse_if_inet6
 
 FIB_TRIE = """\
 Main:
