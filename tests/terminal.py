@@ -18,6 +18,28 @@ import pyte
 PATIENCE_SECONDS = 20
 
 
+class _Screen(pyte.Screen):
+    """Scrolls by a command too (ECMA-48, SU and SD), as every terminal that people have."""
+
+    def scroll_up(self, count: int = 1) -> None:
+        self._scroll(count or 1, self.index, last=True)
+
+    def scroll_down(self, count: int = 1) -> None:
+        self._scroll(count or 1, self.reverse_index, last=False)
+
+    def _scroll(self, count: int, by_one: Callable[[], None], *, last: bool) -> None:
+        top, bottom = self.margins or (0, self.lines - 1)
+        line, self.cursor.y = self.cursor.y, bottom if last else top
+        for _ in range(count):
+            by_one()
+        self.cursor.y = line
+
+
+class _Stream(pyte.ByteStream):
+    csi = {**pyte.ByteStream.csi, "S": "scroll_up", "T": "scroll_down"}  # noqa: RUF012 -- as in its base
+    events = pyte.ByteStream.events | {"scroll_up", "scroll_down"}
+
+
 class Terminal:
     """`lines` are what the screen shows; `written` all bytes that came."""
 
@@ -25,8 +47,8 @@ class Terminal:
         self.process = process
         self.written = b""
         self._descriptor = descriptor
-        self._screen = pyte.Screen(columns, rows)
-        self._stream = pyte.ByteStream(self._screen)
+        self._screen = _Screen(columns, rows)
+        self._stream = _Stream(self._screen)
         self._code: int | None = None
 
     @property

@@ -114,11 +114,23 @@ class Filters(Filter):
         return found
 
 
-def _complete_protocol(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    del context, parameter
+def _protocols() -> tuple[str, ...]:
     from kindling.protocols.registry import ALL
 
-    return _completions((*(protocol.name for protocol in ALL), *TRANSPORTS), incomplete)
+    return (*(protocol.name for protocol in ALL), *TRANSPORTS)
+
+
+def _check_protocol(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """A name with a typing error would show nothing and say nothing."""
+    for name in value:
+        if name.lower() not in _protocols():
+            raise click.BadParameter(f"{name!r} is none of {', '.join(_protocols())}.", context, parameter)
+    return value
+
+
+def _complete_protocol(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    del context, parameter
+    return _completions(_protocols(), incomplete)
 
 
 def _complete_scope(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -154,6 +166,7 @@ _FILTERS: Final = (
         "--protocol",
         multiple=True,
         metavar="NAME",
+        callback=_check_protocol,
         shell_complete=_complete_protocol,
         help="http, dns, tls, ntp, unknown, or the transport: tcp, udp.",
     ),

@@ -15,6 +15,7 @@ from kindling.cli.render import colourful
 from kindling.cli.show import TABLE_LIMIT, answer_lines, write_rows
 from kindling.cli.writers import write_json, write_ndjson
 from kindling.export.coverage import coverage_lines
+from kindling.export.records import Record
 from kindling.export.tables import EVENTS, TABLES, Table
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class _Answers:
         self.coverage = coverage(snapshot)
         self._snapshot = snapshot
         self._horizon = Horizon(learn_local=False)
-        self._wanted = filters.test(lambda row, key: row.get(key))
+        self._wanted = filters.test(_value)
         self._sort = sort
 
     def of(self, table: Table, limit: int) -> dict[str, Any]:
@@ -116,6 +117,15 @@ class _Answers:
             "coverage": self.coverage,
             "rows": rows[:limit] if limit else rows,
         }
+
+
+def _value(row: Record, key: str) -> Any:
+    """As `Table.value`, of a record. Events have a time instead of two, and the ports of both ends."""
+    if key not in row and "time" in row:
+        key = {"last_seen": "time", "first_seen": "time"}.get(key, key)
+        if key == "port":
+            key = "local_port" if row["role"] == "server" else "remote_port"
+    return row.get(key)
 
 
 def _show(found: _Answers, tables: list[Table], output: str, limit: int | None, *, spare_empty: bool) -> None:

@@ -33,9 +33,10 @@ def test_padding_fills_exactly(text: str, width: int, right: bool) -> None:
 
 @given(NAMES, NAMES, NUMBERS, NUMBERS, WIDTHS)
 def test_tables_fit_any_terminal(name: str, workload: str, many: int, some: int, width: int) -> None:
-    row = records.flow(flow(name=name, opened=many, bytes_in=some, bytes_out=many)) | {"workload": workload}
+    row = dict(records.flow(flow(name=name, opened=many, bytes_in=some, bytes_out=many))) | {"workload": workload}
     for table in (FLOWS, REQUESTS, DNS):
-        request = records.dns(op((1,), operation=f"A {name}", name=name), None) | {"workload": workload, "count": many}
+        request = dict(records.dns(op((1,), operation=f"A {name}", name=name), None))
+        request |= {"workload": workload, "count": many}
         lines = table_lines(table, [row if table is FLOWS else request] * 2, width=width)
         assert max(display_width(line) for line in lines) <= width
         assert len(lines) == 3
@@ -44,7 +45,7 @@ def test_tables_fit_any_terminal(name: str, workload: str, many: int, some: int,
 
 @given(NAMES)
 def test_in_a_pipe_nothing_is_cut(name: str) -> None:
-    (_, line) = table_lines(FLOWS, [records.flow(flow(name=name, remote_ip="192.0.2.1"))])
+    (_, line) = table_lines(FLOWS, [dict(records.flow(flow(name=name, remote_ip="192.0.2.1")))])
     assert "…" not in line or "…" in name
     assert ":443" in line
 

@@ -27,7 +27,10 @@ def written(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def test_csv_has_every_field_of_every_record() -> None:
-    rows = [records.flow(flow(failed={"refused": 2, "timeout": 1}, opened=3)), {"extra": [1, 2]}]
+    rows: list[dict[str, Any]] = [
+        dict(records.flow(flow(failed={"refused": 2, "timeout": 1}, opened=3))),
+        {"extra": [1, 2]},
+    ]
     first, second = written(rows)
     assert list(first) == [*rows[0], "extra"]
     assert first["failed"] == "refused=2 timeout=1"
@@ -49,12 +52,12 @@ def test_csv_says_what_an_answer_says() -> None:
         0,
         tuple(DnsRecord("a.test", "A", 1, f"192.0.2.{n}") for n in (1, 2)),
     )
-    (row,) = written([records.dns(op((1,), operation="A a.test"), answer)])
+    (row,) = written([dict(records.dns(op((1,), operation="A a.test"), answer))])
     assert row["answers"] == "192.0.2.1 192.0.2.2"
 
 
 def test_csv_computes_nothing() -> None:
-    (row,) = written([records.flow(flow(name=HOSTILE))])
+    (row,) = written([dict(records.flow(flow(name=HOSTILE)))])
     assert row["name"] == f"'{HOSTILE}"
 
 
@@ -64,7 +67,7 @@ def test_csv_of_nothing() -> None:
 
 def test_ndjson_is_a_record_a_line() -> None:
     stream = io.StringIO()
-    rows = [records.flow(flow(name="two\nlines")), records.flow(flow())]
+    rows = [dict(records.flow(flow(name="two\nlines"))), dict(records.flow(flow()))]
     write_ndjson(stream, rows)
     assert [json.loads(line) for line in stream.getvalue().splitlines()] == rows
 
@@ -78,7 +81,7 @@ def test_json_is_a_document() -> None:
 
 def test_markdown_is_a_table_with_its_coverage() -> None:
     stream = io.StringIO()
-    answer = {"rows": [records.flow(flow(name="<b>|x"))], "coverage": coverage(snapshot(lost={"gap": 4}))}
+    answer = {"rows": [dict(records.flow(flow(name="<b>|x")))], "coverage": coverage(snapshot(lost={"gap": 4}))}
     write_markdown(stream, TABLES["flows"], answer)
     header, rule, row, _, *below = stream.getvalue().splitlines()
     assert header.startswith("| WORKLOAD | PROCESS |")
