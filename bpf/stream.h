@@ -154,6 +154,12 @@ static __always_inline int stream_skip(struct conn *c, struct talk *t, struct cu
 	return (__s32)(end - cu->pos) > 0;
 }
 
+/* Whether what is missing before a sequence number need not be waited for; then the cursor is there. */
+static __always_inline int stream_jump(struct cursor *cu, __u32 seq, int protocol)
+{
+	return protocol == PROTOCOL_HTTP1 && http1_jump(cu, seq);
+}
+
 /*
  * Whether a packet is to be read now. One before it may be missing, lost or overtaken: then it is on its way, and what
  * comes first waits for it unread; but within a head the next line will do, and a body may miss anything.
@@ -175,33 +181,13 @@ static __always_inline int stream_ready(struct cursor *cu, struct half *h, const
 		h->missed = 0;
 		return 1;
 	}
-	if (protocol == PROTOCOL_HTTP1 && (cu->phase == HTTP1_LINES || cu->phase == HTTP1_LONG)) {
-		cu->pos = p->seq;
-		cu->stash = 0;
-		cu->phase = HTTP1_LONG;
+	if (stream_jump(cu, p->seq, protocol))
 		return 1;
-	}
 	if (h->missed >= STREAM_PATIENCE) {
 		h->missed = 0;
 		return 1;
 	}
 	h->missed++;
-	return 0;
-}
-
-/* The rest of a head came before its beginning and is gone: a request is taken to have ended with it. What follows is
- * read if it begins a message. */
-static __noinline int stream_cut_head(struct conn *c, struct talk *t, struct cursor *cu, __u32 end)
-{
-	struct view v = { .now = bpf_ktime_get_ns() };
-
-	if (!c || !t || !cu)
-		return 0;
-	cu->flags = 0;
-	http1_asked(c, t, cu, &v, end - cu->start);
-	cu->astray = STREAM_CUT;
-	cu->pos = end;
-	cu->stash = 0;
 	return 0;
 }
 
@@ -211,11 +197,12 @@ static __always_inline void stream_settle(struct conn *c, struct talk *t, struct
 {
 	if (cu->pos + cu->stash == h->next)
 		return;
-	if (protocol == PROTOCOL_HTTP1 && asking &&
-	    (cu->phase == HTTP1_LINES || cu->phase == HTTP1_LONG))
-		stream_cut_head(c, t, cu, h->next);
-	else
+	if (protocol == PROTOCOL_HTTP1 && asking && http1_in_head(cu)) {
+		http1_cut(c, t, cu, h->next);
+		cu->astray = STREAM_CUT;
+	} else {
 		stream_astray(cu, h->next);
+	}
 }
 
 /* What to do about a step's answer other than STEP_ON. */

@@ -187,37 +187,6 @@ static __always_inline int tcp_payload(void *skb, struct conn *c, sock_t *sk,
 	return 0;
 }
 
-/* The rest of a first request of which only the beginning was kept. */
-static __noinline int tcp_early_end(struct conn *c, struct talk *t)
-{
-	struct view v = { .now = bpf_ktime_get_ns() };
-	struct cursor *cu;
-	__u32 end, left;
-
-	if (!c || !t)
-		return 0;
-	cu = &t->cursor[INGRESS];
-	end = c->half[INGRESS].next;
-	left = end - cu->pos;
-
-	c->early = 0;
-	if (c->candidate != PROTOCOL_HTTP1 || !left)
-		return 0;
-	if (cu->skip > left) {
-		cu->skip -= left;
-	} else if (cu->phase != HTTP1_START) {
-		cu->skip = 0;
-		cu->phase = HTTP1_START;
-		conn_settle(c, 0, PROTOCOL_HTTP1);
-		exchange_asked(t, end - cu->start, &v);
-	} else {
-		lose(LOST_GAP);
-	}
-	cu->pos = end;
-	cu->stash = 0;
-	return 0;
-}
-
 /*
  * The second part, in the protocol's own program. Returns which program is to go on with the packet.
  *
@@ -250,7 +219,9 @@ static __always_inline int tcp_read(void *skb, struct conn *c, sock_t *sk, struc
 	again = stream_read(skb, c, t, direction == EGRESS ? &t->window : ingress, p, way, protocol,
 			    asking);
 	if (may_be_early && c->early) {
-		tcp_early_end(c, t);
+		c->early = 0;
+		if (c->candidate == PROTOCOL_HTTP1)
+			http1_early_end(c, t, &t->cursor[INGRESS], c->half[INGRESS].next);
 		return c->candidate ? READER(protocol, 0) : READER_NONE;
 	}
 	if (again)

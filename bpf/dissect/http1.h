@@ -611,4 +611,60 @@ static __always_inline int http1_step(struct conn *c, struct talk *t, struct cur
 	return step == STEP_MORE && phase == HTTP1_START ? STEP_ON : step;
 }
 
+static __always_inline int http1_in_head(const struct cursor *cu)
+{
+	return cu->phase == HTTP1_LINES || cu->phase == HTTP1_LONG;
+}
+
+/* Of a head in which bytes are missing the next line will do. */
+static __always_inline int http1_jump(struct cursor *cu, __u32 seq)
+{
+	if (!http1_in_head(cu))
+		return 0;
+	cu->pos = seq;
+	cu->stash = 0;
+	cu->phase = HTTP1_LONG;
+	return 1;
+}
+
+/* The rest of a request's head, up to end, came before its beginning and is gone: it is taken to have ended with it. */
+static __noinline int http1_cut(struct conn *c, struct talk *t, struct cursor *cu, __u32 end)
+{
+	struct view v = { .now = bpf_ktime_get_ns() };
+
+	if (!c || !t || !cu)
+		return 0;
+	cu->flags = 0;
+	http1_asked(c, t, cu, &v, end - cu->start);
+	cu->pos = end;
+	cu->stash = 0;
+	return 0;
+}
+
+/* The rest of a first request, up to end, was not kept: what is in it is not known, but that it came. */
+static __noinline int http1_early_end(struct conn *c, struct talk *t, struct cursor *cu, __u32 end)
+{
+	struct view v = { .now = bpf_ktime_get_ns() };
+	__u32 left;
+
+	if (!c || !t || !cu)
+		return 0;
+	left = end - cu->pos;
+	if (!left)
+		return 0;
+	if (cu->skip > left) {
+		cu->skip -= left;
+	} else if (cu->phase != HTTP1_START) {
+		cu->skip = 0;
+		cu->phase = HTTP1_START;
+		conn_settle(c, 0, PROTOCOL_HTTP1);
+		exchange_asked(t, end - cu->start, &v);
+	} else {
+		lose(LOST_GAP);
+	}
+	cu->pos = end;
+	cu->stash = 0;
+	return 0;
+}
+
 #endif
