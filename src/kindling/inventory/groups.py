@@ -7,52 +7,26 @@ from typing import Final
 
 from kindling.inventory.counters import EVIDENCE
 from kindling.inventory.domain import registrable
-from kindling.inventory.items import Item, Record, added, numbers
+from kindling.inventory.items import Item, Record, numbers, total
 
 #: The group of destinations of which only the address is known.
 NO_NAME: Final = "(no name)"
 
 
-class Group:
-    """Attributes as those of an item, and how many of what it holds."""
-
-    def __init__(self, value: str, first: Item) -> None:
-        self.value = value
-        self.evidence = first.evidence
-        self.first_seen, self.last_seen = first.first_seen, first.last_seen
-        self.counters = (0,) * len(first.counters)
-        self.active = 0
-        self._destinations: set[str] = set()
-        self._workloads: set[object] = set()
-        self._ports: set[int] = set()
-        self._protocols: set[str] = set()
-        self._scopes: set[str] = set()
-
-    def add(self, item: Item) -> None:
-        self.counters = added(self.counters, item.counters)
-        self.active += item.active
-        self.evidence = min(self.evidence, item.evidence, key=EVIDENCE.index)
-        self.first_seen = min(self.first_seen, item.first_seen)
-        self.last_seen = max(self.last_seen, item.last_seen)
-        self._destinations.add(item.destination)
-        self._workloads.add(item.who)
-        self._ports.add(item.port)
-        self._protocols.add(item.protocol)
-        self._scopes.add(item.scope)
-
-    def record(self, key: str) -> Record:
-        return {
-            key: self.value,
-            "destinations": len(self._destinations),
-            "workloads": len(self._workloads),
-            "ports": sorted(self._ports),
-            "protocols": sorted(self._protocols),
-            "scopes": sorted(self._scopes),
-            "evidence": self.evidence,
-            **numbers(self.counters, self.active),
-            "first_seen": self.first_seen,
-            "last_seen": self.last_seen,
-        }
+def _record(key: str, value: str, members: list[Item]) -> Record:
+    """What a group holds, and how many of what."""
+    return {
+        key: value,
+        "destinations": len({item.destination for item in members}),
+        "workloads": len({item.who for item in members}),
+        "ports": sorted({item.port for item in members}),
+        "protocols": sorted({item.protocol for item in members}),
+        "scopes": sorted({item.scope for item in members}),
+        "evidence": min({item.evidence for item in members}, key=EVIDENCE.index),
+        **numbers(total(members), sum(item.active for item in members)),
+        "first_seen": min(item.first_seen for item in members),
+        "last_seen": max(item.last_seen for item in members),
+    }
 
 
 def _workload(item: Item) -> str:
@@ -85,11 +59,7 @@ GROUPINGS: Final[dict[str, Callable[[Item], str]]] = {
 def grouped(items: Iterable[Item], by: str) -> Sequence[Record]:
     """A record for each group, in no particular order."""
     value = GROUPINGS[by]
-    groups: dict[str, Group] = {}
+    groups: dict[str, list[Item]] = {}
     for item in items:
-        name = value(item)
-        group = groups.get(name)
-        if group is None:
-            group = groups[name] = Group(name, item)
-        group.add(item)
-    return [group.record(by) for group in groups.values()]
+        groups.setdefault(value(item), []).append(item)
+    return [_record(by, name, members) for name, members in groups.items()]

@@ -57,55 +57,35 @@ class Who:
 
 
 class Item:
-    """An entry with its numbers. What sorting and filters ask for are attributes."""
+    """An entry with its numbers. What sorting and filters ask for are attributes; most are read where they lie, for
+    of many entries few are shown.
+    """
 
-    __slots__ = (
-        "active",
-        "addresses_text",
-        "alpn",
-        "counters",
-        "destination",
-        "evidence",
-        "first_seen",
-        "id",
-        "ids",
-        "inferred",
-        "last_seen",
-        "more_addresses",
-        "named",
-        "network",
-        "port",
-        "protocol",
-        "scope",
-        "tls_version",
-        "transport",
-        "who",
-    )
+    __slots__ = ("_values", "active", "counters", "first_seen", "ids", "last_seen", "protocol", "who")
 
     def __init__(self, who: Who, values: tuple[Any, ...]) -> None:
+        """`values`: a row of _ENTRIES."""
         self.who = who
-        (
-            self.id,
-            _,
-            self.destination,
-            self.port,
-            self.transport,
-            self.protocol,
-            self.scope,
-            self.network,
-            self.named,
-            self.evidence,
-            self.inferred,
-            self.first_seen,
-            self.addresses_text,
-            self.more_addresses,
-            self.last_seen,
-            self.tls_version,
-            self.alpn,
-        ) = values[:_COUNTERS_FROM]
+        self.ids: tuple[int, ...] = values[:1]
+        self.protocol: str = values[5]
+        self.first_seen: float = values[11]
+        self.last_seen: float = values[14]
         self.counters: tuple[int, ...] = values[_COUNTERS_FROM:]
-        self.ids: tuple[int, ...] = (self.id,)
         self.active = 0
+        self._values = values
+
+    destination = property(lambda self: self._values[2])
+    port = property(lambda self: self._values[3])
+    transport = property(lambda self: self._values[4])
+    scope = property(lambda self: self._values[6])
+    network = property(lambda self: self._values[7])
+    named = property(lambda self: self._values[8])
+    evidence = property(lambda self: self._values[9])
+    inferred = property(lambda self: self._values[10])
+    remote_ip = property(lambda self: self._values[12], doc="All addresses, to be searched.")
+    more_addresses = property(lambda self: self._values[13])
+    tls_version = property(lambda self: self._values[15])
+    alpn = property(lambda self: self._values[16])
 
     @property
     def workload(self) -> str:
@@ -124,15 +104,9 @@ class Item:
         return "client"
 
     @property
-    def remote_ip(self) -> str:
-        """All addresses, to be searched."""
-        return str(self.addresses_text)
-
-    @property
     def addresses(self) -> list[str]:
         """The newest first."""
-        text: str = self.addresses_text
-        return text.split(" ")[::-1]
+        return str(self._values[12]).split(" ")[::-1]
 
     @property
     def connections(self) -> int:
@@ -157,15 +131,17 @@ class Item:
     def join(self, other: Item) -> None:
         """Takes over what another entry counted."""
         self.ids += other.ids
-        self.counters = added(self.counters, other.counters)
+        self.counters = tuple([a + b for a, b in zip(self.counters, other.counters, strict=True)])
         self.first_seen = min(self.first_seen, other.first_seen)
         self.last_seen = max(self.last_seen, other.last_seen)
-        self.evidence = min(self.evidence, other.evidence, key=EVIDENCE.index)
-        self.inferred |= other.inferred
         known = set(self.addresses)
-        more = [address for address in other.addresses_text.split(" ") if address not in known]
-        self.addresses_text = " ".join([*more, self.addresses_text])
-        self.more_addresses = max(self.more_addresses, other.more_addresses)
+        more = [address for address in str(other.remote_ip).split(" ") if address not in known]
+        values = list(self._values)
+        values[9] = min(self.evidence, other.evidence, key=EVIDENCE.index)
+        values[10] |= other.inferred
+        values[12] = " ".join([*more, self.remote_ip])
+        values[13] = max(self.more_addresses, other.more_addresses)
+        self._values = tuple(values)
 
     def record(self) -> Record:
         """As `export.records.external`, and what only the list knows."""
@@ -190,8 +166,9 @@ class Item:
         }
 
 
-def added(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple([a + b for a, b in zip(one, other, strict=True)])
+def total(items: Iterable[Item]) -> tuple[int, ...]:
+    """The counters of all, column by column."""
+    return tuple([sum(column) for column in zip(*[item.counters for item in items], strict=True)]) or _NOTHING
 
 
 def numbers(counters: tuple[int, ...], active: int) -> Record:
@@ -243,7 +220,7 @@ def _count_days_only(
     days = {entry: tuple(counters) for entry, *counters in connection.execute(_DAYS, (first, last))}
     for item in found:
         if day_of(item.first_seen) < first or day_of(item.last_seen) > last:
-            item.counters = days.get(item.id, _NOTHING)
+            item.counters = days.get(item.ids[0], _NOTHING)
 
 
 def _joined(found: list[Item]) -> list[Item]:

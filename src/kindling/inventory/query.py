@@ -12,7 +12,7 @@ from kindling.errors import InputError
 from kindling.export.filters import Filter
 from kindling.inventory.counters import COUNTERS, EVIDENCE, TOTALS
 from kindling.inventory.groups import GROUPINGS, grouped
-from kindling.inventory.items import LAST_DAY, Item, Record, day_of, items, numbers
+from kindling.inventory.items import LAST_DAY, Item, Record, day_of, items, numbers, total
 from kindling.inventory.watching import Period, periods
 from kindling.model import FlowRow
 
@@ -82,17 +82,17 @@ def answer(connection: sqlite3.Connection, query: Query, active: Iterable[FlowRo
     """`active`: rows with open connections; their number is not stored."""
     found = _wanted(connection, query)
     _count_active(found, active)
-    sums = [sum(column) for column in zip(*(item.counters for item in found), strict=True)] or [0] * len(COUNTERS)
+    sums = total(found)
     by_evidence: dict[str, int] = {evidence: n for evidence, n in zip(EVIDENCE, sums[len(TOTALS) :], strict=True) if n}
     rows: Sequence[Record]
     if query.group_by:
         groups = _sorted(grouped(found, query.group_by), query, itemgetter(query.key))
-        total, rows = len(groups), groups[: query.limit or None]
+        count, rows = len(groups), groups[: query.limit or None]
     else:
         chosen = _sorted(found, query, attrgetter(query.key))
-        total, rows = len(chosen), [item.record() for item in chosen[: query.limit or None]]
+        count, rows = len(chosen), [item.record() for item in chosen[: query.limit or None]]
     timed = query.wanted.since is not None or query.wanted.until is not None
-    return Answer(rows, total, sums[0], by_evidence, periods(connection), whole_days=timed)
+    return Answer(rows, count, sums[0], by_evidence, periods(connection), whole_days=timed)
 
 
 def _wanted(connection: sqlite3.Connection, query: Query) -> list[Item]:

@@ -118,7 +118,8 @@ class Recorder:
         changed = [row for row in snapshot.flows if row.last_seen >= after and row.labels.outside]
         watched = Watched(snapshot.time, snapshot.since, dict(snapshot.lost))
         trusted = self._clock() - self._even_since >= _TRUST_SECONDS
-        self._writer.add(changed, snapshot.flows, watched, clock_trusted=trusted)
+        new = [row for row in changed if row.first_seen >= after]
+        self._writer.add(changed, snapshot.flows, watched, new=new, clock_trusted=trusted)
         self._collected = snapshot.time
         self._collected_at = self._clock()
 

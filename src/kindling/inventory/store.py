@@ -143,6 +143,8 @@ class Store:
         try:
             return self._ask(self._open(), rows, question, watched)
         except (OSError, sqlite3.Error) as error:
+            if is_wrong(error):
+                raise
             self._fail(error)
         database = Database(None)
         try:
@@ -239,6 +241,11 @@ _REASONS: Final = {
     sqlite3.SQLITE_BUSY: "another program holds it",
     sqlite3.SQLITE_IOERR: "the disk fails",
 }
+
+
+def is_wrong(error: OSError | sqlite3.Error) -> bool:
+    """Whether it was the question, and not the disk."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR
 
 
 def explain(error: OSError | sqlite3.Error) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Future
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -46,6 +46,8 @@ class Writer:
         self._opened = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inventory", daemon=True)
         self._pending: dict[int, FlowRow] = {}
+        self._new: set[int] = set()
+        """Which of them were never written."""
         self._live: Sequence[FlowRow] = ()
         self._watched: Watched | None = None
         self._clock_trusted = False
@@ -67,10 +69,22 @@ class Writer:
         if not self._opened.wait(patience):
             self._store.say(f"{self._store.path} is not open yet: the disk is slow")
 
-    def add(self, rows: Iterable[FlowRow], live: Sequence[FlowRow], watched: Watched, *, clock_trusted: bool) -> None:
-        """Rows that changed, and those that are there. Wakes nobody: the writer looks when its time has come."""
+    def add(
+        self,
+        rows: Iterable[FlowRow],
+        live: Sequence[FlowRow],
+        watched: Watched,
+        *,
+        new: Iterable[FlowRow] = (),
+        clock_trusted: bool = False,
+    ) -> None:
+        """Rows that changed, those of them that are `new`, and all that are there.
+
+        Wakes nobody: the writer looks when its time has come.
+        """
         with self._awake:
             self._pending.update((id(row), row) for row in rows)
+            self._new.update(map(id, new))
             if len(self._pending) > self._limit:
                 self._drop_gone(live)
             self._live = live
@@ -84,6 +98,7 @@ class Writer:
         surplus = gone[: len(self._pending) - self._limit]
         for number in surplus:
             del self._pending[number]
+        self._new.difference_update(surplus)
         self.dropped += len(surplus)
 
     def tell(self, told: Told) -> None:
@@ -153,7 +168,7 @@ class Writer:
                 stopping = self._stopping
             self._answer()
             if stopping or time.monotonic() >= self._due:
-                self._due = time.monotonic() + self._write()
+                self._due = time.monotonic() + self._write(everything=stopping or not self._pace.debt)
         self._answer()
         self._store.close()
 
@@ -169,10 +184,10 @@ class Writer:
             except BaseException as error:  # noqa: BLE001 -- whoever asked is told
                 future.set_exception(error)
 
-    def _write(self) -> float:
-        """Writes what there is; returns the seconds until the next time."""
+    def _write(self, *, everything: bool) -> float:
+        """Writes what there is, or only what is new; returns the seconds until the next time."""
         self._pace.begin()
-        while (work := self._take()) is not None:
+        while (work := self._take(everything=everything)) is not None:
             rows, extras = work
             if not self._write_chunk(rows, extras):
                 self._pace.end()
@@ -185,15 +200,15 @@ class Writer:
             self._store.tidy(self._live, self._watched.time, clock_trusted=self._clock_trusted)
         return self._pace.end()
 
-    def _take(self) -> tuple[list[FlowRow], Extras] | None:
+    def _take(self, *, everything: bool) -> tuple[list[FlowRow], Extras] | None:
         with self._awake:
-            idle = not (self._pending or self._told or self._handed_out)
+            wanted: Collection[int] = self._pending if everything else self._new
+            idle = not (wanted or self._told or self._handed_out)
             beating = self._watched and time.monotonic() - self._written >= HEARTBEAT_SECONDS
             if idle and not beating:
                 return None
-            rows = list(islice(self._pending.values(), CHUNK))
-            for row in rows:
-                del self._pending[id(row)]
+            rows = [self._pending.pop(number) for number in list(islice(wanted, CHUNK))]
+            self._new.difference_update(map(id, rows))
             extras = Extras(self._watched, self._told, self._handed_out)
             self._told, self._handed_out = [], []
         return rows, extras
@@ -208,6 +223,7 @@ class Writer:
         with self._awake:
             if news is None:
                 self._pending = {id(row): row for row in rows} | self._pending
+                self._new.update(map(id, rows))
                 self._told = [*extras.told, *self._told]
                 self._handed_out = [*extras.handed_out, *self._handed_out]
                 return False

@@ -161,7 +161,7 @@ def test_the_past_is_forgotten_only_when_the_clock_went_on_evenly(
     agent: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bool] = []
-    monkeypatch.setattr(agent.recorder._writer, "add", lambda *_, clock_trusted: seen.append(clock_trusted))
+    monkeypatch.setattr(agent.recorder._writer, "add", lambda *_, new, clock_trusted: seen.append(clock_trusted))
     agent.tick()
     agent.tick(seconds=3_600)
     agent.now += 86_400  # the wall clock alone
@@ -223,12 +223,32 @@ def test_without_a_list_the_live_rows_answer() -> None:
     assert [row["connections"] for row in asked_of(shown, lambda c: answer(c, Query())).rows] == [2]
 
 
-def test_pace_puts_off_what_is_too_much() -> None:
-    calm = Pace(Inventory(write_seconds=1.0))
+def test_a_write_is_paid_for_before_the_next() -> None:
+    clock = Clock(0.0)
+    calm = Pace(Inventory(write_seconds=1.0), clock)
     calm.begin()
     assert calm.end() == 1.0
-    busy = Pace(Inventory(write_seconds=1.0, max_bytes_per_second=1, max_cpu=1e-9))
+    assert calm.debt < 1.0
+    busy = Pace(Inventory(write_seconds=1.0, max_cpu=1e-9), clock)
     busy.begin()
-    assert busy.end() == 300.0
+    sum(range(100_000))
+    assert busy.end() == busy.debt - 300.0 > 1.0
+    clock.now += busy.debt
+    assert busy.debt == 0.0
     assert written_bytes() >= 0
     assert steady() > 0
+
+
+def test_what_is_new_does_not_wait_for_what_only_changed(tmp_path: Path) -> None:
+    agent = Agent(tmp_path, max_cpu=1e-4)
+    known = [flow(opened=1, name=f"host-{i}.example") for i in range(100)]
+    agent.tick(*known)
+    wait_until(lambda: agent.recorder._writer._pace.debt)  # the first write has ended
+    new = flow(opened=1, name="new.example")
+    new.first_seen = agent.now + 1
+    agent.tick(*(moved(row, agent.now + 1, opened=2) for row in known), moved(new, agent.now + 1))
+    wait_until(lambda: agent.recorder.stats()["inventory.rows"] == 101)
+    assert agent.recorder.stats()["inventory.pending"] == 100
+    assert sum(row["connections"] for row in agent.rows()) == 201
+    agent.recorder.close()
+    assert sum(row["connections"] for row in records(store(tmp_path))) == 201
