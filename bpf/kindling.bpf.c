@@ -130,6 +130,7 @@ struct abi {
 	enum lost lost;
 	enum name_kind name_kind;
 	enum alpn alpn;
+	enum abi_version version;
 };
 const struct abi *kd_abi SEC(".abi") = 0;
 

@@ -11,8 +11,8 @@
 
 #include <linux/types.h>
 
-/* Raised whenever a pinned map of an older agent can no longer be read by a newer one. */
-#define ABI_VERSION 1
+/* Raised whenever what a pinned map holds means something else than it did: layouts are compared anyway. */
+enum abi_version { ABI_VERSION = 2 };
 
 enum role {
 	ROLE_UNKNOWN = 0,
