@@ -24,12 +24,13 @@ class StaticNames:
         self._path = path if settings.hosts else None
         self._stamp: tuple[int, int, int] | None = None
         self._names = dict(self._configured)
+        self._changed: set[str] = set()
         self.read()
 
-    def read(self) -> set[str]:
-        """Looks at the file. Returns addresses whose name is another one than before."""
+    def read(self) -> None:
+        """Looks at the file."""
         if self._path is None:
-            return set()
+            return
         try:
             found = self._path.stat()
         except OSError:
@@ -37,12 +38,19 @@ class StaticNames:
         else:
             stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
             if stamp == self._stamp:
-                return set()
+                return
             known = parse_hosts(self._text(found.st_size))
         before = self._names
         self._stamp = stamp
         self._names = known | self._configured
-        return {address for address in before.keys() | self._names if before.get(address) != self._names.get(address)}
+        self._changed |= {
+            address for address in before.keys() | self._names if before.get(address) != self._names.get(address)
+        }
+
+    def take_changed(self) -> set[str]:
+        """Addresses whose name is another one, since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
 
     def name(self, address: str) -> str:
         """Of the settings, else of the file; "" for none."""

@@ -21,17 +21,20 @@ from kindling.table.flows import FlowTable
 from kindling.table.journal import Journal
 from kindling.table.losses import Losses
 from kindling.table.names import Names
+from kindling.table.naming import FlowNaming
 from kindling.table.ops import OpTable
 from kindling.table.owners import Identify, Nobody, Owners
 from kindling.table.parents import Parents
 from kindling.table.queries import Queries
-from kindling.table.records import FLOW, VERSION, Head
+from kindling.table.records import VERSION, Answer, Head
 from kindling.table.recycle import Recycler
 from kindling.table.resolved import ResolvedNames
 from kindling.table.restart import Tables
 
 if TYPE_CHECKING:
     from kindling.capture.source import LastingSource, Source
+    from kindling.identity import Scopes
+    from kindling.identity.hosts import StaticNames
     from kindling.table.recovered import Recovered
 
 
@@ -48,6 +51,8 @@ class Collector:
         identify: Identify | None = None,
         clock: Callable[[], float] = time.time,
         journal: Journal | None = None,
+        scopes: Scopes | None = None,
+        static: StaticNames | None = None,
     ) -> None:
         settings = settings or Settings()
         limits = settings.limits
@@ -64,19 +69,19 @@ class Collector:
         self._owners = Owners(source.slots("owner"), identify or Nobody(), limits.owners, journal)
         self._names = Names(source.slots("name"), journal)
         self._parents = Parents(self._owners)
+        self._naming = FlowNaming(self._owners, self._names, self._resolved, settings.names, scopes, static)
         self._flows = FlowTable(
             source.slots("flow"),
-            self._owners,
             self._names,
             self._parents,
-            self._resolved,
+            self._naming,
             limits,
             lose,
             journal,
         )
         self._ops = OpTable(source.slots("op"), self._owners, self._names, self._parents, limits, lose, journal)
         self._events = Events(
-            source.dtype, self._owners, self._names, self._flows, self._resolved, limits, lose, journal
+            source.dtype, self._owners, self._names, self._flows, self._resolved, self._naming, limits, lose, journal
         )
         self._queries = Queries(source, self._ops, settings.query_timeout, journal)
         self._recycler = Recycler(
@@ -95,9 +100,9 @@ class Collector:
         now = moment.unix
         self._losses.begin_tick(now, self._source.lost())
         self._names.begin_tick(now)
-        self._owners.load(now)
-        others = self._events.learn(self._source.events(), moment)
-        self._flows.bind(now, final=final)
+        arrivals = self._flows.arrivals()
+        others = self._read_events(moment)
+        self._flows.bind(arrivals, now, final=final)
         self._ops.bind(now, final=final)
         self._ops.name_late(now)
         self._flows.update(now, everything=final)
@@ -113,9 +118,14 @@ class Collector:
         self._ticks += 1
         self._tick_seconds += time.thread_time() - begun
 
-    def gauges(self) -> dict[int, frozenset[int]]:
-        """Columns of counters that may count down, by table of the journal."""
-        return {FLOW: frozenset({self._flows.words.unsettled})}
+    def _read_events(self, moment: Moment) -> list[bytes]:
+        """Takes the events; learns who is behind them, and the names they tell. Requests and failures come back."""
+        events = list(self._source.events())
+        self._owners.load(moment.unix)
+        others = self._events.learn(events, moment)
+        self._flows.rename(self._resolved.take_changed() | self._naming.take_changed(), moment.unix)
+        self._flows.place()
+        return others
 
     def begin(self, source: LastingSource, boot: str, saved: Recovered | None) -> None:
         """Keep the journal from here on; `saved`: what an earlier process left in it. Before the first tick."""
@@ -123,9 +133,13 @@ class Collector:
         self._boot, self._probe = boot, source.identity
         self._names.begin_tick(now)
         if saved is not None:
+            same = saved.head.probe == source.identity
+            if not same and saved.head.probe:
+                saved.forget_counts()
+            saved.translate(self._flows.counters.names, self._ops.counters.names)
             self._tables.restore(saved)
             self._events.restore(saved.answers)
-            if saved.head.probe == source.identity:
+            if same:
                 self._since = saved.head.since
                 self._tables.resume(source, saved, now)
         self._rewrite(slots=True)
@@ -135,9 +149,9 @@ class Collector:
         self._moment = Moment(self._source.now(), self._clock())
         now = self._moment.unix
         self._names.begin_tick(now)
-        self._owners.load(now)
-        self._events.learn(self._source.events(), self._moment)
-        self._flows.bind(now, final=True)
+        arrivals = self._flows.arrivals()
+        self._read_events(self._moment)
+        self._flows.bind(arrivals, now, final=True)
         self._ops.bind(now, final=True)
         self._flows.update(now, everything=True)
         self._ops.update(now, everything=True)
@@ -157,7 +171,10 @@ class Collector:
     def _rewrite(self, *, slots: bool) -> None:
         counters = self._flows.counters, self._ops.counters
         head = Head(VERSION, self._boot, self._probe, self._since, *(each.names for each in counters))
-        self._journal.rewrite(self._tables.records(head, self._events.kept_answers(), slots=slots))
+        self._journal.rewrite(self._tables.records(head, self._kept_answers(), slots=slots))
+
+    def _kept_answers(self) -> list[Answer]:
+        return [Answer(*learned) for learned in self._resolved.entries()]
 
     def snapshot(self) -> Snapshot:
         """All rows as they are now: the collector's own, to be read before the next tick."""
@@ -186,6 +203,7 @@ class Collector:
             "dns_names": len(self._resolved),
             "rows_expired": self._flows.idle.expired + self._ops.idle.expired,
             "rows_evicted": self._flows.idle.evicted + self._ops.idle.evicted,
+            "names_grouped": self._naming.budget.grouped,
             "journal_failing": int(self._journal.failing),
         }
         occupancies = {

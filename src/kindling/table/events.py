@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any, Final
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from kindling.model.events import FailureEvent, RequestEvent
 from kindling.model.workload import UNKNOWN, Workload
 from kindling.protocols import by_number, dns
 from kindling.table.address import address_text
-from kindling.table.flows import ROLES, transport_name
+from kindling.table.naming import ROLES, transport_name
 from kindling.table.records import Answer
 
 if TYPE_CHECKING:
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
     from kindling.table.flows import FlowTable
     from kindling.table.journal import Journal
     from kindling.table.names import Names
+    from kindling.table.naming import FlowNaming
     from kindling.table.owners import Owners
     from kindling.table.resolved import ResolvedNames
-
-#: Answers kept for the journal.
-_LEARNED: Final = 4_096
 
 
 class Events:
@@ -41,6 +39,7 @@ class Events:
         names: Names,
         flows: FlowTable,
         resolved: ResolvedNames,
+        naming: FlowNaming,
         limits: Limits,
         lose: Callable[[str], None],
         journal: Journal,
@@ -57,13 +56,9 @@ class Events:
         self._names = names
         self._flows = flows
         self._resolved = resolved
+        self._naming = naming
         self._lose = lose
         self._journal = journal
-        self._learned: OrderedDict[tuple[Workload | None, str], Answer] = OrderedDict()
-
-    def kept_answers(self) -> list[Answer]:
-        """For the journal: the newest answer of each workload and name."""
-        return list(self._learned.values())
 
     def restore(self, answers: Iterable[Answer]) -> None:
         """Learn what another process had learned."""
@@ -109,9 +104,10 @@ class Events:
         client = ROLES.get(int(head["role"])) == "client"
         time = moment.to_unix(int(head["ts"]))
         found = [(address, r.ttl) for r in message.records for address in r.addresses]
-        answer = Answer(workload if client else None, message.question, found, time)
-        self._learn(answer)
-        self._journal.put(answer)
+        if found and not message.rcode and message.question != ".":
+            answer = Answer(workload if client else None, message.question, found, time)
+            self._learn(answer)
+            self._journal.put(answer)
         self.answers.append(
             DnsAnswer(
                 time=time,
@@ -128,11 +124,6 @@ class Events:
 
     def _learn(self, answer: Answer) -> None:
         self._resolved.learn(answer.workload, answer.name, answer.addresses, answer.time)
-        key = answer.workload, answer.name
-        self._learned[key] = answer
-        self._learned.move_to_end(key)
-        if len(self._learned) > _LEARNED:
-            self._learned.popitem(last=False)
 
     def _read_request(self, event: bytes, moment: Moment) -> RequestEvent:
         row = np.frombuffer(event, self._request, 1)[0]
@@ -186,7 +177,7 @@ class Events:
             local_port=int(head["local_port"]),
             remote_ip=remote_ip,
             remote_port=int(head["remote_port"]),
-            name=self._name(head) or self._resolved.name(workload, remote_ip, time),
+            name=self._name(head) or self._naming.name(workload, remote_ip, time)[0],
             reason=FAILURE_NAMES[reason] if reason < len(FAILURE_NAMES) else "unknown",
             duration_ns=int(row["duration_ns"]),
         )

@@ -8,39 +8,30 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from kindling.model.codes import INFERRED_OWNER, NameKind, RoleNumber
-from kindling.model.labels import Evidence, FlowLabels, Role, Transport
+from kindling.model.labels import FlowLabels
 from kindling.model.rows import FlowRow
-from kindling.model.workload import OTHER, UNKNOWN
-from kindling.protocols import by_number
+from kindling.model.workload import OTHER
 from kindling.protocols.tls import alpn_name, version_name
-from kindling.table.address import address_text
 from kindling.table.counters import Changes, Counters
 from kindling.table.idle import IdleRows
 from kindling.table.patience import Patience
-from kindling.table.records import FLOW, Added, Bound, FlowRecord, Folded, Gone, Open, Record, Vector
-from kindling.table.words import FlowWords, balance, last_of
+from kindling.table.records import FLOW, Added, Bound, FlowRecord, Folded, Gone, Moved, Open, Record, Vector
+from kindling.table.words import FlowWords, balance, last_of, signed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from kindling.config import Limits
     from kindling.table.journal import Journal
     from kindling.table.names import Names
-    from kindling.table.owners import Owners
+    from kindling.table.naming import FlowNaming
     from kindling.table.parents import Parents
     from kindling.table.recovered import SavedRow, SavedSlot
-    from kindling.table.resolved import ResolvedNames
 
-ROLES: Final[dict[int, Role]] = {
-    RoleNumber.UNKNOWN: "unknown",
-    RoleNumber.CLIENT: "client",
-    RoleNumber.SERVER: "server",
-}
-_EVIDENCE: Final[dict[int, Evidence]] = {NameKind.HOST: "host", NameKind.SNI: "sni"}
 _UDP: Final = 17
+_OF_CONNECTION: Final = frozenset({"host", "sni"})
 
 #: One of these moves with whatever happens to a connection.
 _WATCH: Final = ("opened", "unsettled", "closed", "failed", "packets_out", "packets_in")
@@ -59,10 +50,6 @@ _OTHER_LABELS: Final = FlowLabels(
 )
 
 
-def transport_name(number: int) -> Transport:
-    return "udp" if number == _UDP else "tcp"
-
-
 @dataclass(slots=True)
 class _Binding:
     """What a bound slot stands for, and what it refers to."""
@@ -73,6 +60,12 @@ class _Binding:
     name: int
     gen: int
     """Of the slot, when it was bound."""
+    renamable: bool = False
+    """The connection itself tells no name: what comes later may be known by another one."""
+    before: FlowRow | None = None
+    """The row it counted for until it was renamed, while connections of then are open."""
+    open_before: int = 0
+    """How many those are."""
 
 
 class FlowTable:
@@ -81,10 +74,9 @@ class FlowTable:
     def __init__(
         self,
         slots: NDArray[np.void],
-        owners: Owners,
         names: Names,
         parents: Parents,
-        resolved: ResolvedNames,
+        naming: FlowNaming,
         limits: Limits,
         lose: Callable[[str], None],
         journal: Journal,
@@ -97,14 +89,16 @@ class FlowTable:
         self._key: Any = slots["key"]
         self._transport: NDArray[np.uint8] = self._key["transport"]
         self._parent: NDArray[np.uint64] = slots["parent"]
-        self._owners = owners
         self._names = names
         self._parents = parents
-        self._resolved = resolved
+        self._naming = naming
         self._limit = limits.flow_rows
         self._lose = lose
         self._journal = journal
         self._bindings: dict[int, _Binding] = {}
+        self._by_remote: dict[str, set[int]] = {}
+        """Slots that may be renamed, by remote address."""
+        self._placed = naming.scopes.changes
         self._by_id: dict[int, FlowRow] = {}
         self._by_number: dict[int, FlowRow] = {}
         self._open: OrderedDict[int, FlowRow] = OrderedDict()
@@ -116,13 +110,22 @@ class FlowTable:
         """The row of a flow's id, while a slot has it."""
         return self._by_id.get(flow)
 
-    def bind(self, now: float, *, final: bool = False) -> None:
+    def arrivals(self) -> list[int]:
+        """Slots that are new. To be asked for before the events are taken: an answer that came before a connection
+        is then read before the connection is named.
+        """
+        arrivals = self.counters.occupancy.arrivals()
+        for slot in arrivals:
+            self._naming.meet(self._key[slot])
+        return arrivals
+
+    def bind(self, arrivals: Iterable[int], now: float, *, final: bool = False) -> None:
         """Finds out what new slots stand for. `final`: nothing more will come, do not wait."""
-        for slot in self.counters.occupancy.arrivals():
+        for slot in arrivals:
             flow = self.counters.occupancy.id_of(slot)
             row = self._open.pop(flow, None)
             if row is None:
-                labels, complete = self._labels(slot, now)
+                labels, complete = self._naming.labels(self._key[slot], now)
                 if not complete and not final and self.patience.wait(slot):
                     continue
                 row = self._row(labels, now)
@@ -137,7 +140,21 @@ class FlowTable:
         self._bindings[slot] = binding
         self._by_id[binding.flow] = binding.row
         self._names.use(binding.name)
-        self._parents.add_flow(binding.parent, binding.row.labels, int(self._key[slot]["owner"]))
+        labels = binding.row.labels
+        self._parents.add_flow(binding.parent, labels, int(self._key[slot]["owner"]))
+        if labels.role != "server" and labels.evidence not in _OF_CONNECTION and binding.row is not self.other:
+            binding.renamable = True
+            self._by_remote.setdefault(labels.remote_ip, set()).add(slot)
+
+    def _detach(self, slot: int) -> _Binding:
+        binding = self._bindings.pop(slot)
+        if binding.renamable:
+            address = binding.row.labels.remote_ip
+            slots = self._by_remote[address]
+            slots.discard(slot)
+            if not slots:
+                del self._by_remote[address]
+        return binding
 
     def update(self, now: float, *, everything: bool = False) -> None:
         """Adds what happened since the last reading."""
@@ -158,7 +175,7 @@ class FlowTable:
     def vacate(self, slots: Sequence[int]) -> None:
         """After the source has given the slots back."""
         for slot in slots:
-            gone = self._bindings.pop(slot)
+            gone = self._detach(slot)
             del self._by_id[gone.flow]
             self._names.drop(gone.name)
             self._parents.drop_flow(gone.parent)
@@ -251,6 +268,7 @@ class FlowTable:
             self.words.add(row, self.counters.spread(saved.totals))
             row.active = row.opened + row.unsettled - row.closed
             if number:
+                row.labels = self._naming.restored(row.labels)
                 self.rows[row.labels] = by_number[number] = row
                 self._next_number = max(self._next_number, number + 1)
         for flow, number in open_.items():
@@ -285,37 +303,58 @@ class FlowTable:
                 yield Bound(FLOW, slot, bound.gen, bound.flow, bound.parent, bound.row.number, base)
         yield from (Open(flow, row.number) for flow, row in self._open.items())
 
-    def _labels(self, slot: int, now: float) -> tuple[FlowLabels, bool]:
-        """Labels by what is known, and whether that is all there is to know."""
-        key = self._key[slot]
-        owner = int(key["owner"])
-        found = self._owners.workload(owner)
-        workload = found or UNKNOWN
-        name_id = int(key["name"])
-        host = self._names.host(name_id) if name_id else (0, "")
-        complete = found is not None and host is not None
-        kind, name = host or (0, "")
-        remote_ip = address_text(key["remote"].tobytes())
-        role = ROLES.get(int(key["role"]), "unknown")
-        if name == remote_ip:
-            name = ""  # "Host: 192.0.2.1" names nothing
-        evidence: Evidence = _EVIDENCE.get(kind, "address") if name else "address"
-        if not name and role != "server":
-            name = self._resolved.name(workload, remote_ip, now)
-            evidence = "dns" if name else "address"
-        labels = FlowLabels(
-            workload=workload,
-            role=role,
-            transport=transport_name(int(key["transport"])),
-            protocol=by_number(int(key["protocol"])).name,
-            local_ip=address_text(key["local"].tobytes()),
-            remote_ip=remote_ip,
-            port=int(key["port"]),
-            name=name,
-            evidence=evidence,
-            inferred=bool(key["inferred"]) or bool(owner & INFERRED_OWNER),
-        )
-        return labels, complete
+    # --- names that change --------------------------------------------------------------------
+
+    def rename(self, addresses: Iterable[str], now: float) -> None:
+        """Addresses are known by another name than before: what is counted from now on goes there. What was counted
+        stays where it is, and connections that are open are closed in the row in which they were opened.
+        """
+        for address in addresses:
+            for slot in list(self._by_remote.get(address, ())):
+                binding = self._bindings[slot]
+                labels = self._naming.renamed(binding.row.labels, now)
+                if labels != binding.row.labels:
+                    self._move(slot, binding, self._row(labels, now))
+
+    def _move(self, slot: int, binding: _Binding, row: FlowRow) -> None:
+        before, active = binding.row, int(self._active(np.array([slot]))[0])
+        unsettled = signed(int(self.counters.kept("unsettled")[slot]))
+        self._journal.put(Moved(FLOW, slot, binding.gen, row.number, self.counters.vector(slot)))
+        self._shift(before, row, self.words.unsettled, unsettled)
+        binding.row = row
+        binding.before, binding.open_before = before, max(0, active - unsettled)
+        self._by_id[binding.flow] = row
+        before.unsettled -= unsettled
+        row.unsettled += unsettled
+        for each in (before, row):
+            self._balance(each)
+
+    def _close_before(self, binding: _Binding, closed: int) -> None:
+        """The first connections to be closed are those that were opened before the slot was renamed."""
+        before = binding.before
+        if before is None:
+            return
+        count = min(closed, binding.open_before)
+        binding.open_before -= count
+        before.closed += count
+        binding.row.closed -= count
+        self._shift(binding.row, before, self.words.closed, count)
+        self._balance(before)
+        if not binding.open_before:
+            binding.before = None
+
+    def _shift(self, source: FlowRow, target: FlowRow, column: int, amount: int) -> None:
+        """For the journal: an amount goes from row to row."""
+        if amount:
+            self._journal.put(Added(FLOW, source.number, {column: -amount}))
+            self._journal.put(Added(FLOW, target.number, {column: amount}))
+
+    def place(self) -> None:
+        """Scopes and networks of all rows, where the host's addresses have changed."""
+        if self._placed != self._naming.scopes.changes:
+            self._placed = self._naming.scopes.changes
+            for row in self.rows.values():
+                row.labels = self._naming.placed(row.labels)
 
     def _apply(self, changes: Changes, now: float | None) -> None:
         """Add changes to their rows, which were seen now; None: as before."""
@@ -329,6 +368,8 @@ class FlowTable:
             row = binding.row if binding else self.other
             self.words.add(row, added)
             touched[id(row)] = row
+            if binding and binding.before is not None:
+                self._close_before(binding, added[self.words.closed])
             if now is not None:
                 row.last_seen = now
             if srtt:

@@ -59,7 +59,10 @@ class FlowNaming:
 
     def meet(self, key: Any) -> None:
         """A flow's key was seen: its local end is this host's."""
-        self.scopes.seen_locally(address_text(key["local"].tobytes()))
+        self.meet_address(address_text(key["local"].tobytes()))
+
+    def meet_address(self, local: str) -> None:
+        self.scopes.seen_locally(local)
 
     def labels(self, key: Any, now: float) -> tuple[FlowLabels, bool]:
         """Labels by what is known, and whether that is all there is to know."""
@@ -103,12 +106,22 @@ class FlowNaming:
             evidence = "static" if name else "address"
         return self.budget.admit(name), evidence
 
+    def take_changed(self) -> set[str]:
+        """Addresses whose name is another one, for what does not come from the network, since the last call."""
+        return self._static.take_changed() if self._static else set()
+
     def renamed(self, labels: FlowLabels, now: float) -> FlowLabels:
         """Labels of what comes from now on under a key that itself tells no name."""
         name, evidence = self.name(labels.workload, labels.remote_ip, now)
         if (name, evidence) == (labels.name, labels.evidence):
             return labels
         return replace(labels, name=name, evidence=evidence)
+
+    def restored(self, labels: FlowLabels) -> FlowLabels:
+        """Labels of another process: its names count in the budget, its host and settings may have been others."""
+        self.budget.admit(labels.name)
+        self.meet_address(labels.local_ip)
+        return self.placed(labels)
 
     def placed(self, labels: FlowLabels) -> FlowLabels:
         """The same labels, with the scope and the network that the remote address is in now."""
@@ -119,7 +132,7 @@ class FlowNaming:
 
 
 def _is_address(name: str) -> bool:
-    """"Host: 192.0.2.1" names nothing."""
+    """A header "Host: 192.0.2.1" names nothing."""
     try:
         ip_address(name)
     except ValueError:

@@ -15,8 +15,8 @@ from kindling.model.rows import OpRow
 from kindling.model.workload import OTHER, UNKNOWN
 from kindling.protocols import Operation, by_number
 from kindling.table.counters import Changes, Counters
-from kindling.table.flows import ROLES
 from kindling.table.idle import IdleRows
+from kindling.table.naming import ROLES
 from kindling.table.patience import Patience
 from kindling.table.records import OP, Added, Bound, Folded, Gone, Moved, OpRecord, Record, Vector
 from kindling.table.words import OpWords

@@ -79,7 +79,12 @@ class ResolvedNames:
     def entries(self) -> Iterator[Learned]:
         """What `learn` has to be told to know the same again: the oldest answers first."""
         own = [Learned(workload, e.name, [(address, e.ttl)], e.time) for (workload, address), e in self._own.items()]
-        node = [Learned(None, e.name, [(address, e.ttl)], e.time) for address, e in self._node.items()]
+        told = {(each.name, *each.addresses[0], each.time) for each in own}  # to the node as well
+        node = [
+            Learned(None, e.name, [(address, e.ttl)], e.time)
+            for address, e in self._node.items()
+            if (e.name, address, e.ttl, e.time) not in told
+        ]
         yield from sorted(own + node, key=lambda each: each.time)
 
     def __len__(self) -> int:

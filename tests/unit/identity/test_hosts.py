@@ -52,14 +52,19 @@ def test_settings_before_the_file(tmp_path: Path) -> None:
 def test_read_again_when_it_changed(tmp_path: Path) -> None:
     file = tmp_path / "hosts"
     names = StaticNames(path=file)
-    assert names.read() == set()
+
+    def changed() -> set[str]:
+        names.read()
+        return names.take_changed()
+
+    assert changed() == set()
     file.write_text("10.0.0.5 a.example\n10.0.0.6 b.example\n")
-    assert names.read() == {"10.0.0.5", "10.0.0.6"}
-    assert names.read() == set()
+    assert changed() == {"10.0.0.5", "10.0.0.6"}
+    assert changed() == set()
     file.write_text("10.0.0.5 a.example\n10.0.0.6 another.example\n")
-    assert names.read() == {"10.0.0.6"}
+    assert changed() == {"10.0.0.6"}
     file.unlink()
-    assert names.read() == {"10.0.0.5", "10.0.0.6"}
+    assert changed() == {"10.0.0.5", "10.0.0.6"}
     assert names.name("10.0.0.5") == ""
 
 
