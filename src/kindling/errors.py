@@ -8,7 +8,8 @@
     ├── PrivilegeError         3   the kernel said: not allowed
     ├── UnsupportedError       4   the kernel lacks something that is needed
     │   └── VerifierError          the kernel refused the probe; carries its log
-    └── UnreachableError       5   no agent answers at the address
+    ├── UnreachableError       5   no agent answers at the address
+    └── AlreadyRunningError    6   another agent runs here
 
 Each message says what happened and what the reader can do about it.
 """
@@ -96,3 +97,9 @@ class UnreachableError(KindlingError):
             hint="Start one with `kindling agent`, or name another with --url.",
         )
         self.url = url
+
+
+class AlreadyRunningError(KindlingError):
+    """Another agent holds what this one would need for itself."""
+
+    exit_code: ClassVar[int] = 6

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from kindling.config import Settings
+from kindling.config import Persistence, Settings
 from kindling.model import Snapshot
 
 if TYPE_CHECKING:
+    from kindling.capture.bpf.pins import Pins
     from kindling.capture.live import LiveSource
+    from kindling.identity import Identifier
     from kindling.table import Collector
+    from kindling.table.journal import FileJournal
+    from kindling.table.recovered import Recovered
 
 Say = Callable[[str], None]
+
+JOURNAL = "journal"
 
 
 class LiveTables:
@@ -35,18 +41,96 @@ class LiveTables:
 
 @contextmanager
 def live_tables(settings: Settings, say: Say) -> Iterator[LiveTables]:
-    """The probe loaded and attached, older sockets made known to it; detached at the end."""
+    """The probe loaded and attached, older sockets made known to it; detached at the end, its totals kept.
+
+    Killed, it leaves the probe counting, and the next one goes on: docs/restart.md.
+    """
     from kindling.capture.live import LiveSource
     from kindling.identity import Identifier
     from kindling.protocols.registry import slow_thresholds
     from kindling.table import Collector
+    from kindling.table.journal import FileJournal
+    from kindling.table.recovered import boot_id
 
-    with LiveSource(settings, slow_ns=dict(enumerate(slow_thresholds()))) as source:
-        say(f"probe loaded, {source.attached} programs attached")
+    with ExitStack() as stack:
+        pins = _open_pins(settings.persistence, stack, say)
+        journal = FileJournal(settings.persistence.state / JOURNAL) if pins else None
+        if journal:
+            stack.callback(journal.close)
+        boot = boot_id()
+        saved = _read(pins, journal, boot, say) if pins and journal else None
+        source = stack.enter_context(LiveSource(settings, slow_ns=dict(enumerate(slow_thresholds())), pins=pins))
+        say(_what_was_done(source, saved))
         identifier = Identifier()
-        collector = Collector(source, settings, identifier)
-        older = identifier.older_sockets()
-        missed = source.adopt(older)
-        too_many = f", {missed} of them too many to remember" if missed else ""
-        say(f"{len(older)} sockets were open before{too_many}")
-        yield LiveTables(collector, source)
+        collector = Collector(source, settings, identifier, journal=journal)
+        _adopt(source, identifier, say)
+        if journal:
+            collector.begin(source, boot, saved)
+            if journal.failing:
+                say(f"cannot write {journal.path}: should this agent be killed, its counters begin anew")
+        del saved
+        try:
+            yield LiveTables(collector, source)
+        finally:
+            if journal and not settings.persistence.keep_counting:
+                source.detach()
+                collector.rest()
+                source.forget()
+
+
+def _open_pins(persistence: Persistence, stack: ExitStack, say: Say) -> Pins | None:
+    from kindling.capture.bpf.pins import Pins
+
+    if not persistence.enabled:
+        return None
+    try:
+        return stack.enter_context(Pins(persistence.pins))
+    except OSError as error:
+        say(f"nothing can be kept in {persistence.pins} ({error.strerror}): counters begin anew with each start")
+        return None
+
+
+def _read(pins: Pins, journal: FileJournal, boot: str, say: Say) -> Recovered | None:
+    """What an earlier agent left. Maps without their journal are thrown away: nobody can tell what is in them."""
+    from kindling.table.recovered import NothingSavedError, recover
+
+    saved: Recovered | None = None
+    reason = f"{journal.path} is gone"
+    try:
+        saved = recover(journal, boot)
+    except NothingSavedError as error:
+        reason = str(error) or reason
+    left = pins.map_id("flow_slots")
+    if left and (saved is None or saved.head.probe != str(left)):
+        pins.drop_all()
+        if saved is None:
+            say(f"an earlier agent left its tables in the kernel, but {reason}: counters begin anew")
+    return saved
+
+
+def _what_was_done(source: LiveSource, saved: Recovered | None) -> str:
+    loaded = f"probe loaded, {source.attached} programs attached"
+    if source.replaced:
+        return (
+            f"{loaded}; what an earlier version counted cannot be taken over ({source.replaced}): counters begin anew"
+        )
+    if source.taken_over:
+        gap = "" if source.watched else ", but not while no agent ran"
+        own = "" if source.taken_over == "maps and programs" else "; its programs were replaced by this version's"
+        return (
+            f"probe taken over from an earlier agent, which counted on{gap}: {source.attached} programs attached{own}"
+        )
+    if saved is not None and not saved.head.probe:
+        return f"{loaded}; counters go on where the last agent stopped"
+    if saved is not None:
+        return f"{loaded}; the tables of the last agent are gone: counters begin anew"
+    return loaded
+
+
+def _adopt(source: LiveSource, identifier: Identifier, say: Say) -> None:
+    older = identifier.older_sockets()
+    if source.knows_sockets:
+        return  # whom the numbers stand for that they bear is all that was missing
+    missed = source.adopt(older)
+    too_many = f", {missed} of them too many to remember" if missed else ""
+    say(f"{len(older)} sockets were open before{too_many}")

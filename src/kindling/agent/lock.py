@@ -8,11 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kindling.errors import KindlingError, PrivilegeError, SettingError
-
-
-class AlreadyRunningError(KindlingError):
-    """Another agent holds the lock."""
+from kindling.errors import AlreadyRunningError, PrivilegeError, SettingError
 
 
 @contextmanager

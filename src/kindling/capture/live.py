@@ -17,11 +17,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kindling.capture.bpf import attach, cgroup, loader
+from kindling.capture.bpf import attach, cgroup, loader, syscall
 from kindling.capture.bpf.drops import OBJECT as DROPS
 from kindling.capture.bpf.drops import Drops
 from kindling.capture.bpf.maps import Grace, HashMap, Numbers, Ring, SharedArray
-from kindling.capture.bpf.program import BpfObject
+from kindling.capture.bpf.pins import Pins, kept_maps, layout_digest, programs_digest
+from kindling.capture.bpf.program import BpfObject, ProgramSpec
 from kindling.capture.bpf.syscall import Update
 from kindling.capture.parameters import configure
 from kindling.capture.source import Announce, no_announcement
@@ -34,6 +35,7 @@ TABLES: Final = ("owner", "flow", "op", "name")
 
 _FREE_AT_LEAST: Final = 512
 _FREE_STEP: Final = 1024
+_AUDITS: Final = 3
 _STASH_NS: Final = 60 * 1_000_000_000
 _SWEEP_NS: Final = 30 * 1_000_000_000
 
@@ -57,7 +59,8 @@ def parse_probe(image: bytes | None = None, slow_ns: Mapping[int, int] | None = 
 
 
 class LiveSource(AbstractContextManager["LiveSource"]):
-    """Satisfies `capture.source.Source`. Attached from its creation until it is closed.
+    """Satisfies `capture.source.LastingSource`. Attached from its creation until it is closed; with `pins`, until
+    `detach`: whoever comes with the same pins goes on with the same tables.
 
     Raises PrivilegeError, UnsupportedError or VerifierError where the kernel does not do what the probe needs.
     `drops_missing` says why drops are not counted, and is empty where they are.
@@ -71,6 +74,7 @@ class LiveSource(AbstractContextManager["LiveSource"]):
         bounds: Mapping[str, int] | None = None,
         image: bytes | None = None,
         meanwhile: Callable[[], None] = lambda: None,
+        pins: Pins | None = None,
     ) -> None:
         """`slow_ns`: by number of the protocol; `bounds`: entries by map; `image`: another object.
 
@@ -78,21 +82,69 @@ class LiveSource(AbstractContextManager["LiveSource"]):
         """
         del settings  # nothing of it is the probe's so far
         self._resources = ExitStack()
+        self._pins = pins
+        self.taken_over = ""
+        """What was found of an earlier agent: "" nothing, "maps", or "maps and programs"."""
+        self.replaced = ""
+        """Why what an earlier agent left could not be taken over."""
+        self.watched = False
+        """Whether the probe counted between that agent and this one."""
         try:
-            self._loaded = loader.load_maps(parse_probe(image, slow_ns), entries=bounds)
-            self._resources.callback(self._loaded.close)
-
-            def prepare() -> None:
-                self._open()
-                meanwhile()
-
-            loader.load_programs(self._loaded, prepare)
-            loader.fill_arrays(self._loaded)
-            self._attach()
+            self._begin(parse_probe(image, slow_ns), bounds or {}, meanwhile)
             self._count_drops()
         except BaseException:
+            if pins and not self.taken_over:
+                pins.drop_all()  # half a start is of no use to anybody
             self._resources.close()
             raise
+
+    def _begin(self, parsed: BpfObject, bounds: Mapping[str, int], meanwhile: Callable[[], None]) -> None:
+        pins = self._pins
+        layout, programs = (layout_digest(parsed, bounds), programs_digest(parsed)) if pins else ("", "")
+        found = self._find(parsed, bounds, layout)
+        self.taken_over = "maps" if found else ""
+        self._loaded = loader.load_maps(parsed, entries=bounds, found=found)
+        self._resources.callback(self._loaded.close)
+        self._root = cgroup.open_root()
+        self._resources.callback(os.close, self._root)
+        self._attached = attach.Attached(self._root, pins.open_links() if pins and found else {})
+        self._resources.callback(self._attached.close)
+        self.watched = bool(self._attached)
+        if pins and found and pins.programs == programs and self._attached.links.keys() == self._hooks().keys():
+            self.taken_over = "maps and programs"
+            self._open()
+            meanwhile()
+            return
+
+        def prepare() -> None:
+            self._open()
+            meanwhile()
+
+        loader.load_programs(self._loaded, prepare)
+        loader.fill_arrays(self._loaded)
+        if pins and not found:
+            pins.begin({name: self._loaded.maps[name].fd for name in kept_maps(parsed, bounds)})
+        self._attach()
+        if pins and not self._attached.unlinked:
+            pins.keep_links(self._attached.links, programs)
+            if not found:
+                pins.finish(layout)
+
+    def _find(self, parsed: BpfObject, bounds: Mapping[str, int], layout: str) -> dict[str, int] | None:
+        """Maps of an earlier agent that can be taken over; the others are thrown away."""
+        pins = self._pins
+        if pins is None:
+            return None
+        layouts = pins.layouts
+        found = pins.open_maps(layout, kept_maps(parsed, bounds)) if layouts == [layout] else None
+        if found is None:
+            if layouts:
+                self.replaced = "its tables are laid out in another way"
+            pins.drop_all()
+        return found
+
+    def _hooks(self) -> dict[str, ProgramSpec]:
+        return {spec.name: spec for spec in self._loaded.object.programs.values() if spec.array is None}
 
     def _open(self) -> None:
         parsed, maps = self._loaded.object, self._loaded.maps
@@ -105,22 +157,25 @@ class LiveSource(AbstractContextManager["LiveSource"]):
             if number < len(self._losses)
         }
         self._control = SharedArray(maps["control"], self.dtype("control")).rows
+        if self.taken_over and not self.watched:
+            self._control["adopted"][0] = 0  # sockets were opened that no program saw
         self._ring = Ring(maps["events"])
         self._pendings = HashMap(maps["pendings"], self.dtype("pending"))
         self._stashes = HashMap(maps["stashes"], self.dtype("stash"))
         self._adopted = HashMap(maps["adopted"], self.dtype("adopted"))
         self._sweep_at = time.monotonic_ns() + _SWEEP_NS
         self._grace = self._resources.enter_context(Grace())
-        self._root = cgroup.open_root()
-        self._resources.callback(os.close, self._root)
+        self._answers = HashMap(maps["answers"], np.dtype("<u8"))
+        if self.taken_over:
+            self._answers.delete_all(self._answers.items()[0].tolist())  # whoever read them last may not have told
 
     def _attach(self) -> None:
-        loaded = self._loaded
-        programs = [
-            (spec, loaded.programs[spec.name]) for spec in loaded.object.programs.values() if spec.array is None
-        ]
-        self._attached = attach.attach(programs, self._root)
-        self._resources.callback(self._attached.close)
+        programs = [(spec, self._loaded.programs[spec.name]) for spec in self._hooks().values()]
+        if self._attached:
+            attach.exchange(programs, self._attached)
+        else:
+            self._attached = attach.attach(programs, self._root)
+            self._resources.callback(self._attached.close)
 
     def _count_drops(self) -> None:
         """Count dropped packets by reason, where the kernel tells it."""
@@ -193,6 +248,37 @@ class LiveSource(AbstractContextManager["LiveSource"]):
     ) -> None:
         self.close()
 
+    # --- LastingSource ------------------------------------------------------------------------
+
+    @property
+    def identity(self) -> str:
+        return str(syscall.map_id(self._loaded.maps["flow_slots"].fd))
+
+    def interrupted(self, table: str) -> list[int]:
+        return self._tables[table].interrupted()
+
+    def audit(self) -> int:
+        return sum(table.audit(self._grace) for table in self._tables.values())
+
+    def find_query(self, key: int) -> bytes | None:
+        return self._pendings.get(key)
+
+    @property
+    def knows_sockets(self) -> bool:
+        """Whether it was told already of the sockets that are older than its programs."""
+        return bool(self._control["adopted"][0])
+
+    def detach(self) -> None:
+        """Count no more. The tables stay as they are until this is closed."""
+        if self._pins:
+            self._pins.drop_links()
+        self._attached.close()
+
+    def forget(self) -> None:
+        """Leave no tables behind either."""
+        if self._pins:
+            self._pins.drop_all()
+
     # --- live only ----------------------------------------------------------------------------
 
     def adopt(self, sockets: Mapping[int, tuple[int, int, int]], *, complete: bool = True) -> int:
@@ -235,8 +321,9 @@ class _Table:
         self._head = self.rows["head"]
         self._raw = self.rows.view("u1").reshape(len(self.rows), dtype.itemsize)
         self._head["live"][0] = 1  # "other" is always there
-        self._handed_out = 1
-        """Slots from here on never were in the queue."""
+        self._handed_out = max(1, int(self._head["id"][0]))
+        """Slots from here on never were in the queue. The id of "other", which needs none, remembers it."""
+        self._array.grow(self._handed_out)
         self.refill()
 
     def refill(self) -> None:
@@ -248,8 +335,46 @@ class _Table:
             return
         end = min(self._handed_out + _FREE_STEP, len(self.rows))
         self._array.grow(end)
-        self._free.push(range(self._handed_out, end))
-        self._handed_out = end
+        begin, self._handed_out = self._handed_out, end
+        self._head["id"][0] = end  # before: what is killed in between is found by `audit`
+        self._free.push(range(begin, end))
+
+    def interrupted(self) -> list[int]:
+        """Live slots that their id does not lead to."""
+        live = np.flatnonzero(self._head["live"][: self._handed_out])[1:]  # before the ids: they come first
+        keys, values = self._ids.items()
+        leads = dict(zip(keys.tolist(), values.tolist(), strict=True))
+        ids = self._head["id"][live].tolist()
+        slots: list[int] = live.tolist()
+        return [slot for slot, key in zip(slots, ids, strict=True) if leads.get(key) != slot]
+
+    def audit(self, grace: Grace) -> int:
+        """Put back numbers that are neither in the queue nor in use. Returns how many.
+
+        A program may hold a number while it enters a slot; then it is live, or back in the queue, after a grace. To
+        be missed again it would have to lose a race for the same slot, in each round.
+        """
+        missing = set(range(1, self._handed_out))
+        for _ in range(_AUDITS):
+            missing -= self._queued()
+            grace.wait()
+            missing -= set(np.flatnonzero(self._head["live"][: self._handed_out]).tolist())
+            if not missing:
+                return 0
+        lost = sorted(missing)
+        self._raw[lost, _GENERATION_BYTES:] = 0
+        self._free.push(lost)
+        return len(lost)
+
+    def _queued(self) -> set[int]:
+        """Turn the queue once round."""
+        seen: set[int] = set()
+        while (number := self._free.pop()) is not None:
+            self._free.push([number])
+            if number in seen:
+                break
+            seen.add(number)
+        return seen
 
     def release(self, slots: Sequence[int], ids: Sequence[int], fold: Callable[[], None], grace: Grace) -> None:
         index = np.asarray(slots, np.intp)

@@ -4,6 +4,7 @@ from kindling.config.inventory import Inventory
 from kindling.config.limits import Limits
 from kindling.config.metrics import Metrics
 from kindling.config.names import NameSettings, Network, StaticName
+from kindling.config.persistence import Persistence
 from kindling.config.recycling import Recycling
 from kindling.config.server import NO_FILE, Server
 from kindling.config.settings import DEFAULT_DATA, DEFAULT_LISTEN, Settings, parse_listen
@@ -17,6 +18,7 @@ __all__ = [
     "Metrics",
     "NameSettings",
     "Network",
+    "Persistence",
     "Recycling",
     "Server",
     "Settings",

@@ -10,6 +10,7 @@ from kindling.config.inventory import Inventory
 from kindling.config.limits import Limits
 from kindling.config.metrics import Metrics
 from kindling.config.names import NameSettings
+from kindling.config.persistence import Persistence
 from kindling.config.recycling import Recycling
 from kindling.config.server import Server
 from kindling.errors import SettingError
@@ -35,6 +36,7 @@ class Settings:
     metrics: Metrics = field(default_factory=Metrics)
     names: NameSettings = field(default_factory=NameSettings)
     server: Server = field(default_factory=Server)
+    persistence: Persistence = field(default_factory=Persistence)
 
     def __post_init__(self) -> None:
         if not 0.01 <= self.interval <= 60:

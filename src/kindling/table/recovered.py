@@ -34,12 +34,12 @@ from kindling.table.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from kindling.model.labels import FlowLabels
     from kindling.model.workload import Workload
 
 _WORD: Final = 1 << 64
+_GAUGES: Final = frozenset({"unsettled"})
+"""Columns that also count down."""
 _LATEST_ANSWERS: Final = 20_000
 _LATEST_TEXTS: Final = 32_768
 _LATEST_OWNERS: Final = 16_384
@@ -75,10 +75,7 @@ class SavedSlot:
 
 @dataclass(slots=True)
 class Recovered:
-    """`signed`: columns that are gauges and may count down, by table."""
-
     head: Head
-    signed: Mapping[int, frozenset[int]] = field(default_factory=dict)
     rows: dict[int, dict[int, SavedRow]] = field(default_factory=lambda: {FLOW: {}, OP: {}})
     slots: dict[int, dict[int, SavedSlot]] = field(default_factory=lambda: {FLOW: {}, OP: {}})
     open: dict[int, int] = field(default_factory=dict)
@@ -92,13 +89,24 @@ class Recovered:
     """Queries, so far."""
     answers: list[Answer] = field(default_factory=list)
 
-    def forget_slots(self) -> int:
-        """The probe's maps are gone, or others. Returns how many slots were in use: what they held is lost."""
-        used = sum(not slot.folded for slots in self.slots.values() for slot in slots.values())
-        for slots in self.slots.values():
-            slots.clear()
+    def forget_counts(self) -> None:
+        """The probe's maps are gone, and with them what was counted: a total without that would go back."""
+        for table in (FLOW, OP):
+            self.rows[table].clear()
+            self.slots[table].clear()
+        self.open.clear()
         self.taking.clear()
-        return used
+        self.lost, self.unanswered = Lost({}, {}, 0), 0
+
+    def translate(self, flow_columns: list[str], op_columns: list[str]) -> None:
+        """Totals by columns that are called so; what is no longer counted goes."""
+        for table, old, new in ((FLOW, self.head.flow_columns, flow_columns), (OP, self.head.op_columns, op_columns)):
+            if old == new:
+                continue
+            places = {name: column for column, name in enumerate(new)}
+            for row in self.rows[table].values():
+                named = {old[column]: total for column, total in row.totals.items() if column < len(old)}
+                row.totals = Counter({places[name]: total for name, total in named.items() if name in places})
 
     @singledispatchmethod
     def apply(self, record: Record) -> None:
@@ -197,10 +205,10 @@ class Recovered:
         """Add to the row what the slot counted since its base."""
         row = self.rows[table].get(slot.row)
         if row:
-            signed = self.signed.get(table, frozenset())
+            names = self.head.flow_columns if table == FLOW else self.head.op_columns
             for column in at.keys() | slot.base.keys():
                 word = (at.get(column, 0) - slot.base.get(column, 0)) % _WORD
-                row.totals[column] += word - _WORD if column in signed and word >> 63 else word
+                row.totals[column] += word - _WORD if word >> 63 and names[column] in _GAUGES else word
         slot.base = dict(at)
         return row
 
@@ -217,7 +225,7 @@ class NothingSavedError(Exception):
     """No journal of this boot that can be read; the text says why, and is empty where there simply is none."""
 
 
-def recover(journal: FileJournal, boot: str, signed: Mapping[int, frozenset[int]]) -> Recovered:
+def recover(journal: FileJournal, boot: str) -> Recovered:
     """Read a journal to its end. Raises NothingSavedError."""
     recovered: Recovered | None = None
     try:
@@ -230,7 +238,7 @@ def recover(journal: FileJournal, boot: str, signed: Mapping[int, frozenset[int]
                     raise JournalError("its head is another one")
                 if record.boot != boot:
                     raise NothingSavedError("")
-                recovered = Recovered(record, signed)
+                recovered = Recovered(record)
     except JournalError as error:
         raise NothingSavedError(f"another version wrote {journal.path} ({error})") from None
     if recovered is None:

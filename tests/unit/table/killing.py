@@ -80,7 +80,7 @@ class Life:
             self.probe, self._settings, self._identify, clock=lambda: self.probe.clock_ns / 1e9, journal=journal
         )
         try:
-            saved = recover(journal, boot, collector.gauges())
+            saved = recover(journal, boot)
         except NothingSavedError:
             saved = None
         collector.begin(self.probe, boot, saved)

@@ -1,7 +1,8 @@
-"""Attaching programs to a cgroup, so that they are gone when the agent is gone.
+"""Attaching programs to a cgroup, so that they are gone when nobody holds them any more.
 
-By a BPF link (5.7 and later): the kernel detaches when its last descriptor closes, also after SIGKILL. Without links
-a program stays until somebody detaches it; then what an agent left behind is detached before ours is attached.
+By a BPF link (5.7 and later): the kernel detaches when its last descriptor closes, also after SIGKILL, unless it is
+pinned (`pins.py`). Without links a program stays until somebody detaches it; then what an agent left behind is detached
+before ours is attached.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Attached:
     """Programs attached to one cgroup; detached when closed."""
 
     target: int
-    links: list[int] = field(default_factory=list)
+    links: dict[str, int] = field(default_factory=dict)
+    """By name of the program; the first ones first attached."""
     unlinked: list[tuple[int, int]] = field(default_factory=list)
     """Without a link: descriptor of the program, attach type."""
 
@@ -37,7 +39,7 @@ class Attached:
 
     def close(self) -> None:
         """Detach all; packets first, so that no program misses what another one made."""
-        for link in reversed(self.links):
+        for link in reversed(list(self.links.values())):
             os.close(link)
         for program, kind in reversed(self.unlinked):
             syscall.program_detach(program, self.target, kind)
@@ -57,13 +59,28 @@ def attach(programs: Iterable[tuple[ProgramSpec, int]], target: int) -> Attached
     return attached
 
 
+def exchange(programs: Iterable[tuple[ProgramSpec, int]], attached: Attached) -> None:
+    """Let other programs run where links of an earlier agent are; what has none is attached, what is left detached."""
+    wanted = sorted(programs, key=lambda each: _place(each[0]))
+    for name in attached.links.keys() - {spec.name for spec, _ in wanted}:
+        os.close(attached.links.pop(name))
+    for spec, fd in wanted:
+        if spec.name not in attached.links:
+            _attach_one(attached, spec, fd)
+            continue
+        try:
+            syscall.link_update(attached.links[spec.name], fd)
+        except OSError as error:
+            raise refusal(error, spec) from error
+
+
 def _place(spec: ProgramSpec) -> int:
     return _ORDER.index(spec.section) if spec.section in _ORDER else len(_ORDER)
 
 
 def _attach_one(attached: Attached, spec: ProgramSpec, fd: int) -> None:
     try:
-        attached.links.append(syscall.link_create(fd, attached.target, spec.attach))
+        attached.links[spec.name] = syscall.link_create(fd, attached.target, spec.attach)
         return
     except OSError as error:
         if error.errno not in {errno.EINVAL, errno.ENOTSUP, 524}:  # 524: the kernel's own ENOTSUPP

@@ -98,8 +98,13 @@ def load_programs(loaded: Loaded, meanwhile: Callable[[], None] = lambda: None) 
         raise failed[0]
 
 
-def load_maps(parsed: BpfObject, *, entries: Mapping[str, int] | None = None) -> Loaded:
-    """Create all maps of an object, its constants frozen."""
+def load_maps(
+    parsed: BpfObject, *, entries: Mapping[str, int] | None = None, found: Mapping[str, int] | None = None
+) -> Loaded:
+    """Create all maps of an object, its constants frozen.
+
+    `found`: descriptors of maps that are there already, by name; they are closed with the others.
+    """
     raise_memlock()
     bounds = dict(entries or {})
     unknown = bounds.keys() - parsed.maps.keys()
@@ -107,6 +112,8 @@ def load_maps(parsed: BpfObject, *, entries: Mapping[str, int] | None = None) ->
         raise LayoutError(f"The probe's object has no map {', '.join(sorted(unknown))}.")
     loaded = Loaded(parsed)
     types = 0
+    for name, fd in (found or {}).items():
+        loaded.maps[name] = _known(fd, parsed.maps[name], bounds)
     try:
         storages = [spec for spec in parsed.maps.values() if spec.kind == MapType.SK_STORAGE]
         numbers: dict[str, tuple[int, int]] = {}
@@ -114,8 +121,12 @@ def load_maps(parsed: BpfObject, *, entries: Mapping[str, int] | None = None) ->
             raw, numbers = storage_types(storages)
             types = _allowed(lambda: syscall.btf_load(raw), "load type information")
         for spec in parsed.maps.values():
+            if spec.name in loaded.maps:
+                continue
             loaded.maps[spec.name] = _create(spec, bounds.get(spec.name, spec.entries), types, numbers)
         for name, content in parsed.data.items():
+            if found and name in found:
+                continue
             fd = loaded.maps[name].fd
             syscall.map_update(fd, bytes(4), bytes(content))
             if name.startswith(CONSTANTS):
@@ -197,6 +208,13 @@ def storage_types(specs: list[MapSpec]) -> tuple[bytes, dict[str, tuple[int, int
         count += 2
     head = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(strings))
     return head + types + bytes(strings), numbers
+
+
+def _known(fd: int, spec: MapSpec, bounds: Mapping[str, int]) -> Map:
+    entries = bounds.get(spec.name, spec.entries)
+    return Map(
+        fd, MapSpec(spec.name, spec.kind, spec.key_bytes, spec.value_bytes, entries, spec.flags, spec.value_type)
+    )
 
 
 def _create(spec: MapSpec, entries: int, types: int, numbers: Mapping[str, tuple[int, int]]) -> Map:

@@ -38,6 +38,7 @@ class Command(IntEnum):
     MAP_LOOKUP_BATCH = 24
     MAP_DELETE_BATCH = 27
     LINK_CREATE = 28
+    LINK_UPDATE = 29
 
 
 class MapType(IntEnum):
@@ -202,6 +203,11 @@ def raw_tracepoint_open(program: int, name: str) -> int:
     return _call(Command.RAW_TRACEPOINT_OPEN, struct.pack("<QI", ctypes.addressof(text), program))
 
 
+def link_update(link: int, program: int) -> None:
+    """Let another program run where a link has one: there is no moment at which none does."""
+    _call(Command.LINK_UPDATE, struct.pack("<4I", link, program, 0, 0))
+
+
 def program_attach(program: int, target: int, attach: int, flags: int = ALLOW_MULTI) -> None:
     _call(Command.PROG_ATTACH, struct.pack("<4I", target, program, attach, flags))
 
@@ -237,6 +243,18 @@ def object_info(fd: int, size: int) -> bytes:
     info = ctypes.create_string_buffer(size)
     _call(Command.OBJ_GET_INFO_BY_FD, struct.pack("<IIQ", fd, size, ctypes.addressof(info)))
     return info.raw
+
+
+def map_shape(fd: int) -> tuple[int, int, int, int]:
+    """Return type of a map, bytes of key and value, entries; struct bpf_map_info."""
+    kind, _, key_bytes, value_bytes, entries = struct.unpack_from("<5I", object_info(fd, 24))
+    return kind, key_bytes, value_bytes, entries
+
+
+def map_id(fd: int) -> int:
+    """Return the number of a map; no other one has it as long as the kernel runs (nearly: it counts to 2^31)."""
+    number: int = struct.unpack_from("<I", object_info(fd, 24), 4)[0]
+    return number
 
 
 def object_pin(fd: int, path: str) -> None:
