@@ -25,8 +25,7 @@ from typing import Final, Self
 from kindling.capture.bpf import syscall
 from kindling.capture.bpf.program import CONSTANTS, BpfObject, MapSpec
 from kindling.errors import AlreadyRunningError
-from kindling.wire.btf import Kind
-from kindling.wire.layout import type_dtype
+from kindling.wire.btf import Btf, Kind
 
 DEFAULT: Final = Path("/sys/fs/bpf/kindling")
 BPFFS: Final = Path("/sys/fs/bpf")
@@ -183,11 +182,24 @@ def layout_digest(parsed: BpfObject, entries: Mapping[str, int]) -> str:
     for name, spec in sorted(kept_maps(parsed, entries).items()):
         digest.update(f"{name} {spec.kind} {spec.key_bytes} {spec.value_bytes} {spec.entries} {spec.flags}\n".encode())
         if spec.value_type:
-            digest.update(f"{type_dtype(parsed.btf, spec.value_type)!r}\n".encode())
+            digest.update(_shape(parsed.btf, spec.value_type).encode())
     types = [parsed.btf.type(number) for number in range(1, len(parsed.btf))]
     for text in sorted(f"{each.name} {each.values!r}\n" for each in types if each.kind == Kind.ENUM):
         digest.update(text.encode())
     return digest.hexdigest()
+
+
+def _shape(btf: Btf, number: int, deep: int = 16) -> str:
+    """Describe a type with all that is in it, by names and offsets."""
+    found = btf.bare(number)
+    if found.kind == Kind.ARRAY:
+        return f"{found.count}*{_shape(btf, found.to, deep - 1)}"
+    if not found.members or not deep:
+        return f"{found.kind.name} {found.name} {found.size}"
+    members = (
+        f"{each.name}@{each.bit_offset}+{each.bit_size}:{_shape(btf, each.type, deep - 1)}" for each in found.members
+    )
+    return f"{found.kind.name} {found.name} {found.size}{{{','.join(members)}}}"
 
 
 def programs_digest(parsed: BpfObject) -> str:
