@@ -134,8 +134,10 @@ class _Tables:
     """Rows of connections of which some change every second."""
 
     def __init__(self, changing: float) -> None:
+        from kindling.identity import Scopes
         from kindling.model import FlowLabels, FlowRow, Workload
 
+        self.scopes = Scopes()
         now = time.time()
         who = [Workload(kind="container", name=f"service-{i}", container=f"service-{i}") for i in range(WORKLOADS)]
         self.rows = [

@@ -12,7 +12,7 @@ from kindling.model import Snapshot
 if TYPE_CHECKING:
     from kindling.capture.bpf.pins import Pins
     from kindling.capture.live import LiveSource
-    from kindling.identity import Identifier
+    from kindling.identity import Host, Identifier, Scopes
     from kindling.table import Collector
     from kindling.table.journal import FileJournal
     from kindling.table.recovered import Recovered
@@ -25,11 +25,18 @@ JOURNAL = "journal"
 class LiveTables:
     """Rows of the collector, and what the kernel says of itself."""
 
-    def __init__(self, collector: Collector, source: LiveSource) -> None:
+    def __init__(self, collector: Collector, source: LiveSource, host: Host) -> None:
         self._collector = collector
         self._source = source
+        self._host = host
+
+    @property
+    def scopes(self) -> Scopes:
+        """Where addresses are, seen from this host."""
+        return self._host.scopes
 
     def tick(self) -> None:
+        self._host.refresh()
         self._collector.tick()
 
     def snapshot(self) -> Snapshot:
@@ -46,7 +53,7 @@ def live_tables(settings: Settings, say: Say) -> Iterator[LiveTables]:
     Killed, it leaves the probe counting, and the next one goes on: docs/restart.md.
     """
     from kindling.capture.live import LiveSource
-    from kindling.identity import Identifier
+    from kindling.identity import Host, Identifier
     from kindling.protocols.registry import slow_thresholds
     from kindling.table import Collector
     from kindling.table.journal import FileJournal
@@ -61,8 +68,9 @@ def live_tables(settings: Settings, say: Say) -> Iterator[LiveTables]:
         saved = _read(pins, journal, boot, say) if pins and journal else None
         source = stack.enter_context(LiveSource(settings, slow_ns=dict(enumerate(slow_thresholds())), pins=pins))
         say(_what_was_done(source, saved))
-        identifier = Identifier()
-        collector = Collector(source, settings, identifier, journal=journal)
+        host = Host(settings.names)
+        identifier = Identifier(host=host)
+        collector = Collector(source, settings, identifier, journal=journal, scopes=host.scopes, static=host.static)
         _adopt(source, identifier, say)
         if journal:
             collector.begin(source, boot, saved)
@@ -70,7 +78,7 @@ def live_tables(settings: Settings, say: Say) -> Iterator[LiveTables]:
                 say(f"cannot write {journal.path}: should this agent be killed, its counters begin anew")
         del saved
         try:
-            yield LiveTables(collector, source)
+            yield LiveTables(collector, source, host)
         finally:
             if journal and not settings.persistence.keep_counting:
                 source.detach()

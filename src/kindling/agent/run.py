@@ -15,7 +15,6 @@ from kindling.agent.lock import data_directory
 from kindling.agent.observers import observers_of
 from kindling.agent.watch import Tables, Watch
 from kindling.config import Settings
-from kindling.identity.addresses import own_addresses
 
 OpenTables = Callable[[Settings, Say], AbstractContextManager[Tables]]
 Ready = Callable[[str], AbstractContextManager[None]]
@@ -44,7 +43,6 @@ def run_agent(settings: Settings, *, say: Say, open_tables: OpenTables, ready: R
         watch = Watch(
             tables,
             settings,
-            own_addresses=own_addresses,
             observers=observers.calls,
             inventory=observers.inventory,
         )

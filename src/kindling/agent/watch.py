@@ -10,19 +10,26 @@ from typing import Any, Final, Protocol
 
 import kindling
 from kindling.agent.memory import trim
+from kindling.api.ticks import Ticks
 from kindling.config import Settings
 from kindling.export.agent_stats import read_self
 from kindling.export.horizon import Horizon
 from kindling.export.prometheus import Exporter
+from kindling.identity import Scopes
 from kindling.inventory import Recorder
 from kindling.model import Snapshot
 
-#: Seconds after which the host's own addresses are read again, and free memory is given back.
-ADDRESSES_EVERY_SECONDS: Final = 60.0
+#: Seconds after which free memory is given back.
+TRIM_EVERY_SECONDS: Final = 60.0
 
 
 class Tables(Protocol):
     """What turns the probe's tables into rows (`kindling.table`)."""
+
+    @property
+    def scopes(self) -> Scopes:
+        """Where addresses are."""
+        ...
 
     def tick(self) -> object: ...
 
@@ -41,21 +48,20 @@ class Watch:
         tables: Tables,
         settings: Settings,
         *,
-        own_addresses: Callable[[], set[str]] = set,
         observers: Sequence[Observer] = (),
         inventory: Recorder | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.horizon = Horizon(own_addresses())
-        self.exporter = Exporter(horizon=self.horizon)
+        self.horizon = Horizon(scopes=tables.scopes)
+        self.exporter = Exporter(horizon=self.horizon, settings=settings.metrics)
         self.inventory = inventory
+        self.ticks = Ticks()
         self._tables = tables
         self._settings = settings
-        self._own_addresses = own_addresses
         self._observers = observers
         self._clock = clock
         self._ticked = clock()
-        self._addresses_read = self._ticked
+        self._trimmed = self._ticked
         self._tick_last = 0.0
         self._requests = tables.snapshot().requests
 
@@ -68,12 +74,12 @@ class Watch:
             snapshot = self._tables.snapshot()
             for observe in self._observers:
                 observe(snapshot)
-        if start - self._addresses_read >= ADDRESSES_EVERY_SECONDS:
-            self._addresses_read = start
-            self.horizon.learn(self._own_addresses())
+        if start - self._trimmed >= TRIM_EVERY_SECONDS:
+            self._trimmed = start
             trim()
         self._ticked = self._clock()
         self._tick_last = self._ticked - start
+        self.ticks.advance()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tick until told to stop; then once more, so that nothing counted stays unread."""
@@ -90,6 +96,7 @@ class Watch:
         finally:
             stopped.cancel()
         self.tick()
+        self.ticks.end()
 
     # --- what the HTTP face sees (kindling.api.View) ---------------------------------------
 

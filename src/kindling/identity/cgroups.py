@@ -37,15 +37,19 @@ class CgroupPaths:
         """Whether a cgroup has a path; remembers it then."""
         if self._paths.get(cgroup) == path:
             return True
+        if self.id_of(path) != cgroup:
+            return False
+        self._remember(cgroup, path)
+        return True
+
+    def id_of(self, path: str) -> int | None:
+        """The cgroup that has a path now; None where that cannot be told."""
         if self._root is None or ".." in path.split("/"):
-            return False
+            return None
         try:
-            inode = (self._root / path.lstrip("/")).stat().st_ino
+            return (self._root / path.lstrip("/")).stat().st_ino
         except OSError:
-            return False
-        if inode == cgroup:
-            self._remember(cgroup, path)
-        return inode == cgroup
+            return None
 
     def _search(self) -> None:
         if self._root is None:

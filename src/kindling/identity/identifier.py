@@ -8,6 +8,7 @@ from typing import Final
 
 from kindling.identity.cgroup import Container
 from kindling.identity.cgroups import CgroupPaths, cgroup2_root
+from kindling.identity.host import Host
 from kindling.identity.proc import PROC, Process, read_process, thread_names
 from kindling.identity.runtimes import Names, names_of
 from kindling.identity.sockets import OlderSocket, older_sockets
@@ -25,8 +26,16 @@ _HOST_ROOT: Final = Path("/proc/1/root")
 class Identifier:
     """Satisfies `kindling.table.Identify`. Each owner is asked for once."""
 
-    def __init__(self, proc: Path = PROC, root: Path | None = None, cgroups: CgroupPaths | None = None) -> None:
+    def __init__(
+        self,
+        proc: Path = PROC,
+        root: Path | None = None,
+        cgroups: CgroupPaths | None = None,
+        host: Host | None = None,
+    ) -> None:
+        """`host`: to be told of network namespaces."""
         self._proc = proc
+        self._host = host
         self._root = root or _HOST_ROOT
         self._cgroups = cgroups or CgroupPaths(_find_cgroup2(proc))
         self._names: OrderedDict[str, Names] = OrderedDict()
@@ -34,8 +43,10 @@ class Identifier:
 
     def opened(self, *, cgroup: int, netns: int, comm: bytes, tgid: int, uid: int) -> Workload:
         """The workload of a process that opened a socket: `comm` is the name of the thread that did."""
-        del netns, uid
-        process = self._same(read_process(tgid, self._proc), comm)
+        del uid
+        process = self._same(read_process(tgid, self._proc), comm, cgroup)
+        if process and self._host:
+            self._host.met(netns, tgid)
         paths = [self._path(cgroup, process), *(process.cgroups if process else ())]
         return workload_of([path for path in paths if path], comm, tgid, process, self._names_of)
 
@@ -72,11 +83,20 @@ class Identifier:
             )
         return owner
 
-    def _same(self, process: Process | None, comm: bytes) -> Process | None:
-        """The process, unless it has become another program or another process since."""
-        if process is None or process.comm == comm or comm in thread_names(process.pid, self._proc):
-            return process
-        return None
+    def _same(self, process: Process | None, comm: bytes, cgroup: int) -> Process | None:
+        """The process, unless it has become another program since, or another process has got its pid."""
+        if process is None or (process.comm != comm and comm not in thread_names(process.pid, self._proc)):
+            return None
+        return None if self._elsewhere(process, cgroup) else process
+
+    def _elsewhere(self, process: Process, cgroup: int) -> bool:
+        """Whether a process is surely not in the cgroup (v2) in which the socket was opened: another one, or it has
+        moved. What it says of itself now does not tell who opened the socket then.
+        """
+        if cgroup <= 1 or not process.unified:
+            return False  # the root, or a host where containers live in cgroup v1
+        here = self._cgroups.id_of(process.unified)
+        return here is not None and here != cgroup
 
     def _path(self, cgroup: int, process: Process | None) -> str:
         """The path of the cgroup in which the socket was opened."""

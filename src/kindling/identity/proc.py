@@ -18,6 +18,8 @@ class Process:
     exe: str
     cgroups: tuple[str, ...]
     """Paths of every hierarchy it is in, cgroup v2 first."""
+    unified: str
+    """Path in cgroup v2, "" where it is not used."""
     started: int
     """Clock ticks after boot: with the pid, this names one process for ever."""
 
@@ -27,7 +29,7 @@ def read_process(pid: int, proc: Path = PROC) -> Process | None:
     base = proc / str(pid)
     try:
         stat = (base / "stat").read_bytes()
-        cgroups = parse_cgroups((base / "cgroup").read_text(encoding="utf-8", errors="backslashreplace"))
+        cgroups = (base / "cgroup").read_text(encoding="utf-8", errors="backslashreplace")
     except OSError:
         return None
     # comm stands in parentheses and may hold some itself
@@ -37,7 +39,8 @@ def read_process(pid: int, proc: Path = PROC) -> Process | None:
         pid=pid,
         comm=comm,
         exe=_exe(base),
-        cgroups=cgroups,
+        cgroups=parse_cgroups(cgroups),
+        unified=unified(cgroups),
         started=int(rest[19]) if len(rest) > 19 else 0,
     )
 
@@ -69,6 +72,14 @@ def parse_cgroups(text: str) -> tuple[str, ...]:
         rank = 0 if number == "0" else 1 if controllers == "name=systemd" else 2
         found[path] = min(rank, found.get(path, rank))
     return tuple(sorted(found, key=found.__getitem__))
+
+
+def unified(text: str) -> str:
+    """The path in cgroup v2, whose hierarchy has number 0, of /proc/PID/cgroup; "" for none."""
+    for line in text.splitlines():
+        if line.startswith("0::"):
+            return line[3:]
+    return ""
 
 
 def pids(proc: Path = PROC) -> list[int]:

@@ -21,10 +21,11 @@ from kindling.agent import run
 from kindling.agent.listen import open_listener, url_of
 from kindling.agent.live import Say
 from kindling.agent.lock import AlreadyRunningError, data_directory
-from kindling.agent.watch import ADDRESSES_EVERY_SECONDS, Watch
+from kindling.agent.watch import Watch
 from kindling.cli.client import fetch
 from kindling.config import Settings
 from kindling.errors import PrivilegeError, SettingError, UnreachableError
+from kindling.identity import Scopes
 
 
 class FakeTables:
@@ -33,6 +34,7 @@ class FakeTables:
     def __init__(self, **values: Any) -> None:
         self.ticks = 0
         self.third = asyncio.Event()
+        self.scopes = Scopes()
         self.shown = snapshot(**values)
 
     def tick(self) -> None:
@@ -79,18 +81,6 @@ def test_health_is_about_the_last_tick() -> None:
     assert not watch.healthy()
     watch.tick()
     assert watch.healthy()
-
-
-def test_addresses_are_read_again_after_a_while() -> None:
-    clock = Clock()
-    own = {"192.0.2.1"}
-    watch = Watch(FakeTables(), Settings(), clock=clock, own_addresses=lambda: own)
-    own.add("192.0.2.2")
-    watch.tick()
-    assert not watch.horizon.is_local("192.0.2.2")
-    clock.now += ADDRESSES_EVERY_SECONDS
-    watch.tick()
-    assert watch.horizon.is_local("192.0.2.2")
 
 
 def test_traces_are_kept_from_tick_to_tick() -> None:

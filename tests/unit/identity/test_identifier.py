@@ -80,6 +80,28 @@ def test_unit_of_a_process_that_moved(host: Host, identifier: Identifier) -> Non
     assert opened(identifier, b"app", 7, cgroup) == Workload("unit", "first.service")
 
 
+def test_pid_that_another_container_got(host: Host, identifier: Identifier) -> None:
+    """The first curl and its container are gone; its pid now is that of a curl elsewhere."""
+    other = "fedcba9876543210" * 4
+    host.process(7, "curl", cgroup=f"/system.slice/docker-{other}.scope", exe="/other/curl")
+    assert opened(identifier, b"curl", 7, 999_999_999_999) == Workload("process", "curl")
+    assert opened(identifier, b"curl", 7, 999_999_999_999).exe == ""
+
+
+def test_pid_that_another_container_got_while_the_first_is_there(host: Host, identifier: Identifier) -> None:
+    first = host.cgroup_id(f"/system.slice/docker-{ID}.scope")
+    other = "fedcba9876543210" * 4
+    host.process(7, "curl", cgroup=f"/system.slice/docker-{other}.scope")
+    assert opened(identifier, b"curl", 7, first).container_id == SHORT
+
+
+def test_cgroup_seen_from_within_another_namespace(host: Host, identifier: Identifier) -> None:
+    """Its path says nothing of where it is below our root: the process has to be believed."""
+    host.process(7, "nginx", cgroup="/")
+    (host.proc / "7" / "cgroup").write_text(f"0::/../../kubepods/podX/{ID}\n")
+    assert opened(identifier, b"nginx", 7, 999_999_999_999).container_id == SHORT
+
+
 def test_container_without_a_name(host: Host, identifier: Identifier) -> None:
     cgroup = host.process(7, "nginx", cgroup=f"/system.slice/docker-{ID}.scope")
     workload = opened(identifier, b"nginx", 7, cgroup)

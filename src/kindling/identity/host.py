@@ -1,0 +1,61 @@
+"""What this host knows of addresses: which are its own, which networks are configured, what /etc/hosts says."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from kindling.config import NameSettings
+from kindling.identity.addresses import addresses_in, own_addresses
+from kindling.identity.hosts import StaticNames
+from kindling.identity.proc import PROC
+from kindling.identity.scope import Scopes
+
+#: All namespaces are looked through so often.
+EVERY_SECONDS: Final = 60.0
+
+_NAMESPACES: Final = 4_096
+#: Of the host's own file system, also from within a container that shares the host's pids.
+_HOSTS: Final = Path("/proc/1/root/etc/hosts")
+
+
+class Host:
+    """Reads again what changes: with time, and when a network namespace turns up that is new."""
+
+    def __init__(
+        self,
+        settings: NameSettings,
+        *,
+        proc: Path = PROC,
+        hosts: Path = _HOSTS,
+        addresses: Callable[[], set[str]] = own_addresses,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.scopes = Scopes(settings.networks, addresses(), learn_local=True)
+        self.static = StaticNames(settings, hosts)
+        self._proc = proc
+        self._addresses = addresses
+        self._clock = clock
+        self._read_at = clock()
+        self._namespaces: OrderedDict[int, None] = OrderedDict()
+
+    def refresh(self) -> None:
+        """To be called often; works once a minute."""
+        if self._clock() - self._read_at >= EVERY_SECONDS:
+            self._read_at = self._clock()
+            self.scopes.update(self._addresses())
+            self.static.read()
+
+    def met(self, netns: int, pid: int) -> None:
+        """A process opened a socket in a network namespace (its cookie): the addresses of a new one are found at
+        once, before anybody else there is reached.
+        """
+        if netns in self._namespaces:
+            return
+        self._namespaces[netns] = None
+        if len(self._namespaces) > _NAMESPACES:
+            self._namespaces.popitem(last=False)
+        self.scopes.learn(addresses_in(self._proc / str(pid) / "net"))
