@@ -2,62 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import kindling
-from kindling.export import families as f
+from kindling.export import agent_families as f
 from kindling.export.agent_stats import SelfUse
+from kindling.export.budget import Budget
+from kindling.export.families import EXTERNAL_NEW
+from kindling.export.family import Family
 from kindling.export.lines import Lines, family_lines
-from kindling.export.text import escape, labels
-from kindling.export.trace import TraceSeries
+from kindling.export.text import escape
 from kindling.model import LOST_NAMES, Snapshot
 
+_NEW = "external_new."
+_DROPS = "drops."
 
-def agent_series(snapshot: Snapshot, trace: TraceSeries, use: SelfUse) -> Lines:
-    """Losses, fill of the tables, cost; and the names of all workloads."""
-    lost = {**dict.fromkeys(LOST_NAMES, 0), **snapshot.lost}
+#: Kinds of novelty, there from the start so that the first one is an increase.
+NEW_KINDS = ("destination", "port", "direct", "plaintext", "resolver")
+
+Labelled = Iterable[tuple[str, float]]
+
+
+@dataclass(slots=True)
+class Scrapes:
+    """What rendering /metrics took so far."""
+
+    count: int = 0
+    seconds: float = 0.0
+    evicted: int = 0
+    """Single requests given up."""
+    trace: int = 0
+    """Single requests shown."""
+
+
+def agent_series(
+    snapshot: Snapshot, use: SelfUse, scrapes: Scrapes, budget: Budget, sections: Mapping[str, int]
+) -> Iterator[tuple[Family, Labelled]]:
+    """Losses, fill of the tables, cost. `sections`: series by section."""
     stats = snapshot.stats
-    rows = {"flow": len(snapshot.flows), "op": len(snapshot.ops), "trace": len(trace)}
-    return [
-        *family_lines(f.WORKLOAD_INFO, _workloads(snapshot)),
-        *family_lines(f.LOST, ((f'cause="{escape(cause)}"', n) for cause, n in lost.items())),
-        *family_lines(f.DROPS, _drops(stats)),
-        *family_lines(f.BUILD_INFO, ((f'version="{escape(kindling.__version__)}"', 1),)),
-        *family_lines(f.SINCE, (("", snapshot.since),)),
-        *family_lines(f.TICKS, _plain(stats, "ticks")),
-        *family_lines(f.TICK_SECONDS, _plain(stats, "tick_seconds")),
-        *family_lines(f.SLOTS_USED, _by_table(stats, "_slots_used")),
-        *family_lines(f.SLOTS_CAPACITY, _by_table(stats, "_slots")),
-        *family_lines(f.SLOTS_RECYCLED, _by_table(stats, "_slots_recycled")),
-        *family_lines(f.ROWS, ((f'table="{name}"', n) for name, n in rows.items())),
-        *family_lines(f.TRACE_EVICTED, (("", trace.evicted),)),
-        *family_lines(f.CPU, (("", round(use.user_seconds + use.system_seconds, 3)),)),
-        *family_lines(f.MEMORY, (("", use.resident_bytes),)),
-        *family_lines(f.STARTED, (("", round(use.started, 3)),)),
-    ]
+    lost = {**dict.fromkeys(LOST_NAMES, 0), **snapshot.lost}
+    rows = {"flow": len(snapshot.flows), "op": len(snapshot.ops), "trace": scrapes.trace}
+    dropped = {family: budget.dropped[family] for family in sorted(budget.dropped)}
+    new = {**dict.fromkeys(NEW_KINDS, 0.0), **_after(stats, _NEW)} if _watches_news(stats) else {}
+    yield EXTERNAL_NEW, _by("kind", new)
+    yield f.LOST, _by("cause", lost)
+    yield f.DROPS, _by("reason", _after(stats, _DROPS))
+    yield f.BUILD_INFO, _by("version", {kindling.__version__: 1})
+    yield f.SINCE, [("", snapshot.since)]
+    yield f.TICKS, _plain(stats, "ticks")
+    yield f.TICK_SECONDS, _plain(stats, "tick_seconds")
+    yield f.SLOTS_USED, _by("table", _before(stats, "_slots_used"))
+    yield f.SLOTS_CAPACITY, _by("table", _before(stats, "_slots"))
+    yield f.SLOTS_RECYCLED, _by("table", _before(stats, "_slots_recycled"))
+    yield f.ROWS, _by("table", rows)
+    yield f.TRACE_EVICTED, [("", scrapes.evicted)]
+    yield f.SERIES, _by("section", sections)
+    yield f.SERIES_BUDGET, [("", budget.total)]
+    yield f.SERIES_DROPPED, _by("family", dropped)
+    yield f.SCRAPES, [("", scrapes.count)]
+    yield f.SCRAPE_SECONDS, [("", round(scrapes.seconds, 6))]
+    yield f.CPU_BY_MODE, _by("mode", {"user": use.user_seconds, "system": use.system_seconds})
+    yield f.MEMORY_BY_KIND, _by("kind", {"resident": use.resident_bytes, "maps": use.map_bytes})
+    for key, family in f.PART_STATS.items():
+        yield family, _plain(stats, key)
+    yield f.STAT, _by("name", {key: value for key, value in stats.items() if _is_other(key)})
+    yield f.CPU, [("", round(use.user_seconds + use.system_seconds, 3))]
+    yield f.MEMORY, [("", use.resident_bytes)]
+    yield f.STARTED, [("", round(use.started, 3))]
 
 
-def _workloads(snapshot: Snapshot) -> Iterator[tuple[str, float]]:
-    names = f.WORKLOAD_INFO.labels
-    seen = {row.labels.workload for row in snapshot.flows}
-    for known in sorted({(w.namespace, w.kind, w.name) for w in seen}):
-        yield labels(names, dict(zip(names, known, strict=True))), 1
+def agent_lines(families: Iterable[tuple[Family, Labelled]], *, openmetrics: bool) -> Lines:
+    lines: Lines = []
+    for family, series in families:
+        lines += family_lines(family, series, openmetrics=openmetrics)
+    return lines
 
 
-def _plain(stats: Mapping[str, float], key: str) -> Iterator[tuple[str, float]]:
-    if key in stats:
-        yield "", stats[key]
+def _by(label: str, values: Mapping[str, float]) -> Labelled:
+    return [(f'{label}="{escape(value)}"', n) for value, n in values.items()]
 
 
-def _by_table(stats: Mapping[str, float], suffix: str) -> Iterator[tuple[str, float]]:
+def _plain(stats: Mapping[str, float], key: str) -> Labelled:
+    return [("", stats[key])] if key in stats else []
+
+
+def _before(stats: Mapping[str, float], suffix: str) -> dict[str, float]:
     """`flow_slots_used` and its like."""
-    for key, value in stats.items():
-        if key.endswith(suffix):
-            yield f'table="{key.removesuffix(suffix)}"', value
+    return {key.removesuffix(suffix): value for key, value in stats.items() if key.endswith(suffix)}
 
 
-def _drops(stats: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+def _after(stats: Mapping[str, float], prefix: str) -> dict[str, float]:
     """`drops.NO_SOCKET` and its like."""
-    for key, value in stats.items():
-        if key.startswith("drops."):
-            yield f'reason="{escape(key.removeprefix("drops."))}"', value
+    return {key.removeprefix(prefix): value for key, value in stats.items() if key.startswith(prefix)}
+
+
+def _watches_news(stats: Mapping[str, float]) -> bool:
+    return any(key.startswith(("inventory.", _NEW)) for key in stats)
+
+
+def _is_other(key: str) -> bool:
+    return "." in key and key not in f.PART_STATS and not key.startswith((_NEW, _DROPS))

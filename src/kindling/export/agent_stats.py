@@ -13,12 +13,13 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class SelfUse:
-    """CPU seconds since the start, resident bytes, start in unix seconds."""
+    """CPU seconds since the start, resident bytes, start in unix seconds, bytes of BPF maps in the kernel."""
 
     user_seconds: float
     system_seconds: float
     resident_bytes: int
     started: float
+    map_bytes: int = 0
 
 
 def read_self() -> SelfUse:
@@ -31,4 +32,19 @@ def read_self() -> SelfUse:
         system_seconds=int(fields[12]) / _TICKS,
         resident_bytes=resident,
         started=boot + int(fields[19]) / _TICKS,
+        map_bytes=map_bytes(),
     )
+
+
+def map_bytes(folder: Path = Path("/proc/self/fdinfo")) -> int:
+    """Memory of the BPF maps that this process has open: bpf_map_show_fdinfo() in kernel/bpf/syscall.c."""
+    sizes: dict[str, int] = {}
+    for name in os.listdir(folder):  # noqa: PTH208 -- names are all that is needed
+        try:
+            text = (folder / name).read_text(encoding="ascii")
+        except OSError:  # closed meanwhile
+            continue
+        if "map_type:" in text:
+            fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+            sizes[fields.get("map_id", name)] = int(fields.get("memlock", "0"))
+    return sum(sizes.values())

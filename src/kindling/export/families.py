@@ -6,10 +6,10 @@ The names, units and labels of `kindling_entity_*`, `kindling_topology_*`, `kind
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-FamilyType = Literal["counter", "gauge", "histogram"]
+from kindling.export.agent_families import AGENT_FAMILIES
+from kindling.export.family import Family
 
 _SIDE: Final = ("namespace", "workload_kind", "workload_name", "service", "pod", "container", "container_id")
 
@@ -63,30 +63,19 @@ DURATION_LABELS: Final = (
     "response_content",
 )
 EXTERNAL_LABELS: Final = (
-    "node",
-    *_SIDE,
-    "dst_ip",
-    "dst_name",
+    "src_node",
+    *(f"src_{n}" for n in _SIDE),
+    "destination",
     "dst_port",
-    "evidence",
     "transport",
     "protocol",
+    "scope",
+    "network",
+    "evidence",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """A metric family. `unit` is what one unit of the value is, "" for a plain number."""
-
-    name: str
-    type: FamilyType
-    unit: str
-    help: str
-    labels: tuple[str, ...] = ()
-
-    @property
-    def header(self) -> str:
-        return f"# HELP {self.name} {self.help}\n# TYPE {self.name} {self.type}\n"
+_DNS_LABELS: Final = ("role", "node", *_SIDE, "server", "transport")
+DNS_QUERY_LABELS: Final = (*_DNS_LABELS, "domain", "type", "rcode")
+DNS_SERVER_LABELS: Final = _DNS_LABELS
 
 
 ENTITY_REQUESTS: Final = Family(
@@ -149,7 +138,8 @@ TRACE: Final = Family(
     "kindling_trace_request_duration_nanoseconds",
     "gauge",
     "nanoseconds",
-    "Duration of the last slow or failed request with these labels.",
+    "Duration of the last slow or failed request with these labels; for addresses outside this host, where"
+    " request_content is empty, the mean of all requests or attempts to connect.",
     TRACE_LABELS,
 )
 TCP_SRTT: Final = Family(
@@ -194,11 +184,46 @@ REQUEST_DURATION: Final = Family(
     "Duration of requests, from their first byte to the last byte of the response.",
     DURATION_LABELS,
 )
+REQUEST_ERRORS: Final = Family(
+    "kindling_request_errors_total",
+    "counter",
+    "requests",
+    "Requests that failed, by the protocol's own rules.",
+    DURATION_LABELS,
+)
+DNS_REQUESTS: Final = Family(
+    "kindling_dns_requests_total",
+    "counter",
+    "requests",
+    "DNS queries by the result; those that nobody answered have no rcode.",
+    DNS_QUERY_LABELS,
+)
+DNS_UNANSWERED: Final = Family(
+    "kindling_dns_unanswered_total",
+    "counter",
+    "requests",
+    "DNS queries that nobody answered.",
+    tuple(name for name in DNS_QUERY_LABELS if name != "rcode"),
+)
+DNS_DURATION: Final = Family(
+    "kindling_dns_request_duration_seconds",
+    "histogram",
+    "seconds",
+    "Time until DNS queries were answered.",
+    DNS_SERVER_LABELS,
+)
 EXTERNAL_CONNECTIONS: Final = Family(
     "kindling_external_connections_total",
     "counter",
     "connections",
     "Connections from this host to destinations outside it; over UDP, sockets that spoke with one.",
+    EXTERNAL_LABELS,
+)
+EXTERNAL_ACTIVE: Final = Family(
+    "kindling_external_active_connections",
+    "gauge",
+    "connections",
+    "Connections to destinations outside this host that are open.",
     EXTERNAL_LABELS,
 )
 EXTERNAL_BYTES: Final = Family(
@@ -209,61 +234,18 @@ EXTERNAL_BYTES: Final = Family(
     (*EXTERNAL_LABELS, "direction"),
 )
 EXTERNAL_FAILURES: Final = Family(
-    "kindling_external_failures_total",
+    "kindling_external_connect_failures_total",
     "counter",
     "connections",
     "Connections to destinations outside this host that did not come to be.",
     (*EXTERNAL_LABELS, "reason"),
 )
-LOST: Final = Family(
-    "kindling_agent_lost_total",
+EXTERNAL_NEW: Final = Family(
+    "kindling_external_new_total",
     "counter",
     "",
-    "What was not counted or not shown, by cause.",
-    ("cause",),
-)
-DROPS: Final = Family(
-    "kindling_agent_kernel_drops_total",
-    "counter",
-    "packets",
-    "Packets that the kernel dropped, by its own reason. Only where `kindling check` lists drop reasons.",
-    ("reason",),
-)
-BUILD_INFO: Final = Family("kindling_agent_build_info", "gauge", "", "Always 1; tells the version.", ("version",))
-SINCE: Final = Family(
-    "kindling_agent_watching_since_seconds",
-    "gauge",
-    "seconds",
-    "When counting began, in seconds since 1970.",
-)
-TICKS: Final = Family("kindling_agent_ticks_total", "counter", "", "Readings of the probe's tables.")
-TICK_SECONDS: Final = Family(
-    "kindling_agent_tick_seconds_total", "counter", "seconds", "Time spent in reading the probe's tables."
-)
-SLOTS_USED: Final = Family(
-    "kindling_agent_slots_used", "gauge", "slots", "Slots of the probe's tables in use.", ("table",)
-)
-SLOTS_CAPACITY: Final = Family(
-    "kindling_agent_slots_capacity", "gauge", "slots", "Slots of the probe's tables.", ("table",)
-)
-SLOTS_RECYCLED: Final = Family(
-    "kindling_agent_slots_recycled_total",
-    "counter",
-    "slots",
-    "Idle slots of the probe's tables that were given back.",
-    ("table",),
-)
-ROWS: Final = Family("kindling_agent_rows", "gauge", "rows", "Rows of the agent's tables.", ("table",))
-TRACE_EVICTED: Final = Family(
-    "kindling_agent_trace_evicted_total",
-    "counter",
-    "series",
-    "Series of kindling_trace_request_duration_nanoseconds given up because there were too many.",
-)
-CPU: Final = Family("process_cpu_seconds_total", "counter", "seconds", "User and system CPU time of the agent.")
-MEMORY: Final = Family("process_resident_memory_bytes", "gauge", "bytes", "Resident memory of the agent.")
-STARTED: Final = Family(
-    "process_start_time_seconds", "gauge", "seconds", "When the agent started, in seconds since 1970."
+    "What workloads did outside this host for the first time, by what was new about it.",
+    ("kind",),
 )
 
 FAMILIES: Final = (
@@ -276,27 +258,20 @@ FAMILIES: Final = (
     TOPOLOGY_SENT,
     TOPOLOGY_RECEIVED,
     REQUEST_DURATION,
+    REQUEST_ERRORS,
     TRACE,
+    DNS_REQUESTS,
+    DNS_UNANSWERED,
+    DNS_DURATION,
     TCP_SRTT,
     TCP_RETRANSMITS,
     TCP_CONNECTS,
     TCP_CONNECT_DURATION,
     WORKLOAD_INFO,
     EXTERNAL_CONNECTIONS,
+    EXTERNAL_ACTIVE,
     EXTERNAL_BYTES,
     EXTERNAL_FAILURES,
-    LOST,
-    DROPS,
-    BUILD_INFO,
-    SINCE,
-    TICKS,
-    TICK_SECONDS,
-    SLOTS_USED,
-    SLOTS_CAPACITY,
-    SLOTS_RECYCLED,
-    ROWS,
-    TRACE_EVICTED,
-    CPU,
-    MEMORY,
-    STARTED,
+    EXTERNAL_NEW,
+    *AGENT_FAMILIES,
 )

@@ -1,27 +1,39 @@
-"""A snapshot as Prometheus text.
+"""A snapshot as Prometheus text or OpenMetrics.
 
-Label text is rendered once per row and kept in `row.text`; a scrape then only joins it with numbers. Rows whose
-labels come out the same (two HTTP methods under one path) are added up: a series appears once.
+Label text is rendered once per series and kept; a scrape then only joins it with numbers. What a series is, and what
+happens when there are too many, is in `section`.
 """
 
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from kindling.config import Metrics
 from kindling.export import families as f
-from kindling.export.agent_series import agent_series
+from kindling.export.agent_series import Scrapes, agent_lines, agent_series
 from kindling.export.agent_stats import SelfUse, read_self
-from kindling.export.connections import ConnectionSeries
+from kindling.export.budget import Budget
+from kindling.export.connections import ConnectSection, PairSection
+from kindling.export.destinations import DestinationSection
+from kindling.export.dns import DnsQuerySection, DnsServerSection
+from kindling.export.durations import DurationSection
+from kindling.export.exemplars import Exemplars
 from kindling.export.horizon import Horizon
 from kindling.export.lines import Lines
+from kindling.export.negotiate import CONTENT_TYPE, content_type, wants_openmetrics
 from kindling.export.peers import Endpoints
-from kindling.export.requests import RequestSeries
-from kindling.export.trace import TraceSeries
+from kindling.export.presence import Presence
+from kindling.export.requests import EntitySection, ErrorSection, TopologySection
+from kindling.export.trace import AddressSection, News, TraceSeries
+from kindling.export.workloads import WorkloadSection
 from kindling.model import FlowRow, OpRow, RequestEvent, Snapshot
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+__all__ = ["CONTENT_TYPE", "Exporter", "content_type", "wants_openmetrics"]
+
+_END: Final = b"# EOF\n"
 
 
 class Exporter:
@@ -32,47 +44,131 @@ class Exporter:
         *,
         node: str | None = None,
         horizon: Horizon | None = None,
+        settings: Metrics | None = None,
+        link_spans: bool = False,
         self_use: Callable[[], SelfUse] = read_self,
     ) -> None:
-        self.node = node if node is not None else socket.gethostname()
+        """`link_spans`: slow and failed requests are exported as spans too; exemplars tell their ids."""
+        settings = settings or Metrics()
+        self.node = node = node if node is not None else socket.gethostname()
         self.horizon = horizon or Horizon()
         self.endpoints = Endpoints()
-        self.trace = TraceSeries(self.node)
-        self._requests = RequestSeries(self.node, self.endpoints)
-        self._connections = ConnectionSeries(self.node, self.endpoints, self.horizon)
+        self.budget = budget = Budget(settings.series)
+        self.trace = TraceSeries(budget, node)
+        self.examples = Exemplars(node, link_spans=link_spans)
+        self._idle_seconds = settings.idle_seconds
         self._self_use = self_use
+        self._scrapes = Scrapes()
+        self._news = News()
+        self._agent = budget.account(0.01)
+        self._flows: Presence[FlowRow] = Presence(settings.idle_seconds, _is_open)
+        self._ops: Presence[OpRow] = Presence(settings.idle_seconds, _never)
+        flow_idle, op_idle = self._flows.is_idle, self._ops.is_idle
+        # In the order in which they get what is not guaranteed to any of them.
+        self._destinations = DestinationSection(budget, flow_idle, node)
+        self._addresses = AddressSection(budget, flow_idle, node)
+        self._workloads = WorkloadSection(budget, flow_idle)
+        self._entity = EntitySection(budget, op_idle, node, self.endpoints)
+        self._topology = TopologySection(budget, op_idle, node, self.endpoints)
+        self._errors = ErrorSection(budget, op_idle, node)
+        self._connects = ConnectSection(budget, flow_idle, node, self.endpoints)
+        self._queries = DnsQuerySection(budget, op_idle, node)
+        self._pairs = PairSection(budget, flow_idle, node, self.endpoints)
+        self._servers = DnsServerSection(budget, op_idle, node)
+        self._durations = DurationSection(budget, op_idle, node, self.examples)
+        self._of_flows = (self._destinations, self._addresses, self._workloads, self._connects, self._pairs)
+        self._of_ops = (
+            self._entity,
+            self._topology,
+            self._errors,
+            self._queries,
+            self._servers,
+            self._durations,
+        )
 
     def observe(self, requests: Sequence[RequestEvent]) -> None:
         """Take what may have left the list of recent requests at the next scrape: to be called after every tick."""
-        self.trace.update(requests, self.endpoints)
+        fresh = self._news.take(requests)
+        if fresh:
+            self.trace.add(fresh, self.endpoints)
+            for event in fresh:
+                self.examples.add(event)
 
-    def render(self, snapshot: Snapshot) -> Iterator[bytes]:
+    def render(self, snapshot: Snapshot, *, openmetrics: bool = False) -> Iterator[bytes]:
         """The whole of /metrics, in pieces, so that it need not be in memory at once; to be read before the next
         tick.
         """
-        self._learn(snapshot)
-        self.observe(snapshot.requests)
-        self.trace.forget(snapshot.time)
-        for lines in self._sections(snapshot):
+        begun = time.thread_time()
+        self._follow(snapshot)
+        for lines in self._parts(snapshot, openmetrics=openmetrics):
             yield "".join(lines).encode("utf-8", "replace")
+        if openmetrics:
+            yield _END
+        self._scrapes.count += 1
+        self._scrapes.seconds += time.thread_time() - begun
 
-    def _sections(self, snapshot: Snapshot) -> Iterator[Lines]:
-        yield self._requests.totals(snapshot.ops)
-        yield from self._requests.durations(snapshot.ops)
-        yield self._trace_lines()
-        yield self._connections.tcp(snapshot.flows)
-        yield self._connections.external(snapshot.flows)
-        yield agent_series(snapshot, self.trace, self._self_use())
-
-    def _learn(self, snapshot: Snapshot) -> None:
+    def _follow(self, snapshot: Snapshot) -> None:
+        """Bring the series up to date with the rows."""
+        now = snapshot.time
         changed = self.endpoints.learn(snapshot.flows)
-        if changed:
-            rows: list[FlowRow | OpRow] = [*snapshot.flows, *snapshot.ops]
-            for row in rows:
-                if (row.labels.remote_ip, row.labels.port) in changed:
-                    row.text.clear()
         self.horizon.learn({row.labels.local_ip for row in snapshot.flows})
+        self.observe(snapshot.requests)
+        self.trace.forget(now - self._idle_seconds)
+        self.examples.forget(now - self._idle_seconds)
+        flows = self._flows.update(snapshot.flows, now)
+        for of_flows in self._of_flows:
+            of_flows.update(flows, now)
+        ops = self._ops.update(snapshot.ops, now)
+        for of_ops in self._of_ops:
+            of_ops.update(ops, now)
+        if changed:
+            self._topology.relabel(lambda row: (row.labels.remote_ip, row.labels.port) in changed)
+            for section in (self._connects, self._pairs):
+                section.relabel(lambda row: (row.labels.remote_ip, row.labels.port) in changed)
 
-    def _trace_lines(self) -> Lines:
-        name = f.TRACE.name
-        return [f.TRACE.header, *[f"{name}{{{text}}} {duration}\n" for text, duration in self.trace.items()]]
+    def _parts(self, snapshot: Snapshot, *, openmetrics: bool) -> Iterator[Lines]:
+        yield self._entity.lines(openmetrics=openmetrics)
+        yield self._topology.lines(openmetrics=openmetrics)
+        yield from self._durations.lines(openmetrics=openmetrics)
+        yield self._errors.lines(openmetrics=openmetrics)
+        yield [f.TRACE.heading(openmetrics=openmetrics), *self.trace.lines(), *self._addresses.lines(snapshot.ops)]
+        yield self._queries.lines(openmetrics=openmetrics)
+        yield from self._servers.lines(openmetrics=openmetrics)
+        yield self._pairs.lines(openmetrics=openmetrics)
+        yield self._connects.lines(openmetrics=openmetrics)
+        yield self._workloads.lines(openmetrics=openmetrics)
+        yield self._destinations.lines(openmetrics=openmetrics)
+        yield self._agent_lines(snapshot, openmetrics=openmetrics)
+
+    def _agent_lines(self, snapshot: Snapshot, *, openmetrics: bool) -> Lines:
+        self._scrapes.trace = len(self.trace)
+        self._scrapes.evicted = self.trace.evicted
+        told = agent_series(snapshot, self._self_use(), self._scrapes, self.budget, self._by_section())
+        lines = agent_lines(told, openmetrics=openmetrics)
+        self._agent.used = len(lines)
+        return lines
+
+    def _by_section(self) -> dict[str, int]:
+        return {
+            "destinations": self._destinations.account.used,
+            "addresses": self._addresses.account.used,
+            "requests": len(self.trace),
+            "workloads": self._workloads.account.used,
+            "entity": self._entity.account.used,
+            "topology": self._topology.account.used,
+            "errors": self._errors.account.used,
+            "connects": self._connects.account.used,
+            "pairs": self._pairs.account.used,
+            "dns": self._queries.account.used + self._servers.account.used,
+            "durations": self._durations.account.used,
+            "agent": self._agent.used,
+        }
+
+
+def _is_open(row: FlowRow) -> bool:
+    return row.active > 0
+
+
+def _never(row: OpRow) -> bool:
+    del row
+    return False

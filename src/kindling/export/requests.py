@@ -1,144 +1,194 @@
-"""Requests as series: of servers (entity), of clients (topology), and the histogram of both."""
+"""Counters of requests as series: of servers (entity), of clients (topology), and of those that failed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Final
-
-import numpy as np
+from collections.abc import Callable, Hashable
+from typing import ClassVar, NamedTuple
 
 from kindling.export import families as f
-from kindling.export.buckets import LE, cumulate
-from kindling.export.lines import Lines, group, prefixed
+from kindling.export.budget import Budget
+from kindling.export.family import Family
+from kindling.export.lines import Lines, prefixed
 from kindling.export.peers import Endpoints, side
+from kindling.export.section import ALL, OWN, Section, Totals
 from kindling.export.text import labels, present_labels
-from kindling.model import OpRow
+from kindling.model import OpLabels, OpRow
 
-_NS: Final = 1e9
-_PIECE: Final = 32
+#: The name of what is added up because there is no room.
+OTHER = "other"
 
 
-class RequestSeries:
-    """Renders rows of operations; keeps their label text in `row.text`."""
+class Named(NamedTuple):
+    """The families of requests: how many, how long, bytes of the requests, bytes of the responses."""
 
-    def __init__(self, node: str, endpoints: Endpoints) -> None:
+    requests: Family
+    duration: Family
+    asked: Family
+    answered: Family
+
+
+class RequestSection(Section[OpRow]):
+    """What servers and clients have in common."""
+
+    named: ClassVar[Named]
+    cost = 5
+    share = 0.05
+
+    def __init__(self, budget: Budget, is_idle: Callable[[OpRow], bool], node: str, endpoints: Endpoints) -> None:
+        super().__init__(budget, is_idle)
         self.node = node
         self.endpoints = endpoints
 
-    def totals(self, ops: Iterable[OpRow]) -> Lines:
-        """Counters of servers, then of clients."""
-        entity: dict[str, list[OpRow]] = {}
-        topology: dict[str, list[OpRow]] = {}
-        for row in ops:
-            main = row.text.get("main")
-            if main is None:
-                main = row.text["main"] = self._op_text(row)
-            group(entity if row.labels.role == "server" else topology, main, row)
-        return [
-            *_requests(entity, f.ENTITY_REQUESTS, f.ENTITY_DURATION, f.ENTITY_RECEIVED, f.ENTITY_SENT),
-            *_requests(topology, f.TOPOLOGY_REQUESTS, f.TOPOLOGY_DURATION, f.TOPOLOGY_SENT, f.TOPOLOGY_RECEIVED),
-        ]
+    def values(self, row: OpRow) -> Totals:
+        return (row.count, row.slow, row.duration_ns, row.request_bytes, row.response_bytes)
 
-    def durations(self, ops: Iterable[OpRow]) -> Iterator[Lines]:
-        """The histogram, in pieces: it is the largest family by far."""
-        groups: dict[str, list[OpRow]] = {}
-        for row in ops:
-            text = row.text.get("duration")
-            if text is None:
-                text = row.text["duration"] = self._duration_text(row)
-            group(groups, text, row)
-        yield [f.REQUEST_DURATION.header]
-        items = iter(groups.items())
-        while piece := list(islice(items, _PIECE)):
-            yield _histograms(piece)
+    def lines(self, *, openmetrics: bool) -> Lines:
+        counts, times, asked, answered = ([family.heading(openmetrics=openmetrics)] for family in self.named)
+        a, b, c, d = (family.name for family in self.named)
+        for series in self:
+            text, row = series.text, series.plain
+            if row is not None:
+                count, slow, ns = row.count, row.slow, row.duration_ns
+                sent, received = row.request_bytes, row.response_bytes
+            else:
+                count, slow, ns, sent, received = self.totals(series)
+            counts.append(f'{a}{{{text},is_slow="false"}} {count - slow}\n{a}{{{text},is_slow="true"}} {slow}\n')
+            times.append(f"{b}{{{text}}} {ns}\n")
+            asked.append(f"{c}{{{text}}} {sent}\n")
+            answered.append(f"{d}{{{text}}} {received}\n")
+        return counts + times + asked + answered
 
-    def _op_text(self, row: OpRow) -> str:
+
+class EntitySection(RequestSection):
+    """Requests that workloads of this host answer."""
+
+    named = Named(f.ENTITY_REQUESTS, f.ENTITY_DURATION, f.ENTITY_RECEIVED, f.ENTITY_SENT)
+    families = named
+
+    def takes(self, row: OpRow) -> bool:
+        return row.labels.role == "server"
+
+    def key(self, row: OpRow, level: int) -> Hashable:
         op = row.labels
-        here = side(op.workload, self.node, op.local_ip)
-        if op.role == "server":
-            return labels(
-                f.ENTITY_LABELS,
-                {
-                    **here,
-                    "port": str(op.port),
-                    "protocol": op.protocol,
-                    "request_content": op.content,
-                    "response_content": op.status,
-                },
-            )
-        there = self.endpoints.side(op.remote_ip, op.port, self.node)
-        return labels(
-            f.TOPOLOGY_LABELS,
-            {
-                **prefixed("src_", here),
-                **prefixed("dst_", there),
+        if level == ALL:
+            return ALL
+        if level != OWN:
+            return (op.workload, op.workload.container_id, op.port, op.protocol)
+        return (op.workload, op.workload.container_id, op.local_ip, op.port, op.protocol, op.content, op.status)
+
+    def text(self, row: OpRow, level: int) -> str:
+        op = row.labels
+        if level == ALL:
+            return labels(f.ENTITY_LABELS, {"node": self.node, "workload_name": OTHER, "request_content": OTHER})
+        if level != OWN:
+            values = {**side(op.workload, self.node, ""), "request_content": OTHER}
+        else:
+            values = side(op.workload, self.node, op.local_ip)
+            values |= {"request_content": op.content, "response_content": op.status}
+        return labels(f.ENTITY_LABELS, {**values, "port": str(op.port), "protocol": op.protocol})
+
+
+class TopologySection(RequestSection):
+    """Requests that workloads of this host send."""
+
+    named = Named(f.TOPOLOGY_REQUESTS, f.TOPOLOGY_DURATION, f.TOPOLOGY_SENT, f.TOPOLOGY_RECEIVED)
+    families = named
+
+    def takes(self, row: OpRow) -> bool:
+        return row.labels.role != "server"
+
+    def key(self, row: OpRow, level: int) -> Hashable:
+        op = row.labels
+        if level == ALL:
+            return ALL
+        if level != OWN:
+            return (op.workload, op.workload.container_id, op.protocol)
+        return (op.workload, op.workload.container_id, op.local_ip, op.remote_ip, op.port, op.protocol, op.status)
+
+    def text(self, row: OpRow, level: int) -> str:
+        op = row.labels
+        if level == ALL:
+            values = {"src_node": self.node, "src_workload_name": OTHER, "dst_workload_name": OTHER}
+        elif level != OWN:
+            values = {**prefixed("src_", side(op.workload, self.node, "")), "dst_workload_name": OTHER}
+            values["protocol"] = op.protocol
+        else:
+            values = {
+                **prefixed("src_", side(op.workload, self.node, op.local_ip)),
+                **prefixed("dst_", self.endpoints.side(op.remote_ip, op.port, self.node)),
                 "dst_port": str(op.port),
                 "protocol": op.protocol,
                 "status_code": op.status,
-            },
-        )
-
-    def _duration_text(self, row: OpRow) -> str:
-        op = row.labels
-        return present_labels(
-            f.DURATION_LABELS,
-            {
-                **side(op.workload, self.node, op.local_ip),
-                "role": op.role,
-                "dst_ip": op.remote_ip,
-                "dst_name": op.name,
-                "port": str(op.port),
-                "protocol": op.protocol,
-                "request_content": op.content,
-                "response_content": op.status,
-            },
-        )
+            }
+        return labels(f.TOPOLOGY_LABELS, values)
 
 
-def _requests(
-    groups: Mapping[str, list[OpRow]],
-    requests: f.Family,
-    duration: f.Family,
-    asked: f.Family,
-    answered: f.Family,
-) -> Lines:
-    """`asked` takes the bytes of the requests, `answered` those of the responses."""
-    total: Lines = [requests.header]
-    time: Lines = [duration.header]
-    ask: Lines = [asked.header]
-    answer: Lines = [answered.header]
-    a, b, c, d = requests.name, duration.name, asked.name, answered.name
-    for text, rows in groups.items():
-        row = rows[0]
-        if len(rows) == 1:
-            count, slow, ns = row.count, row.slow, row.duration_ns
-            sent, received = row.request_bytes, row.response_bytes
-        else:
-            count = sum([r.count for r in rows])
-            slow = sum([r.slow for r in rows])
-            ns = sum([r.duration_ns for r in rows])
-            sent = sum([r.request_bytes for r in rows])
-            received = sum([r.response_bytes for r in rows])
-        total.append(f'{a}{{{text},is_slow="false"}} {count - slow}\n{a}{{{text},is_slow="true"}} {slow}\n')
-        time.append(f"{b}{{{text}}} {ns}\n")
-        ask.append(f"{c}{{{text}}} {sent}\n")
-        answer.append(f"{d}{{{text}}} {received}\n")
-    return total + time + ask + answer
-
-
-_BUCKET_TAILS: Final = tuple(f',le="{le}"}} ' for le in LE)
-
-
-def _histograms(groups: Sequence[tuple[str, list[OpRow]]]) -> Lines:
-    name = f.REQUEST_DURATION.name
-    counts = cumulate(
-        [rows[0].hist if len(rows) == 1 else np.sum([r.hist for r in rows], axis=0) for _, rows in groups]
+def operation_key(op: OpLabels, level: int) -> Hashable:
+    """Of the families that show clients and servers alike."""
+    if level == ALL:
+        return ALL
+    if level != OWN:
+        return (op.role, op.workload, op.workload.container_id, op.protocol)
+    return (
+        op.role,
+        op.workload,
+        op.workload.container_id,
+        op.local_ip,
+        op.remote_ip,
+        op.name,
+        op.port,
+        op.protocol,
+        op.content,
+        op.status,
     )
-    lines: Lines = []
-    for (text, rows), row_counts in zip(groups, counts, strict=True):
-        head = f"{name}_bucket{{{text}"
-        lines += [f"{head}{tail}{n}\n" for tail, n in zip(_BUCKET_TAILS, row_counts, strict=True)]
-        seconds = sum([r.duration_ns for r in rows]) / _NS
-        lines.append(f"{name}_sum{{{text}}} {seconds!r}\n{name}_count{{{text}}} {row_counts[-1]}\n")
-    return lines
+
+
+def operation_text(op: OpLabels, node: str, level: int) -> str:
+    if level == ALL:
+        return present_labels(f.DURATION_LABELS, {"node": node, "workload_name": OTHER, "request_content": OTHER})
+    values = {"role": op.role, "protocol": op.protocol}
+    if level != OWN:
+        values |= {**side(op.workload, node, ""), "request_content": OTHER}
+    else:
+        values |= {
+            **side(op.workload, node, op.local_ip),
+            "dst_ip": op.remote_ip,
+            "dst_name": op.name,
+            "port": str(op.port),
+            "request_content": op.content,
+            "response_content": op.status,
+        }
+    return present_labels(f.DURATION_LABELS, values)
+
+
+class ErrorSection(Section[OpRow]):
+    """Requests that failed, of clients and servers."""
+
+    families = (f.REQUEST_ERRORS,)
+    cost = 1
+    share = 0.02
+
+    def __init__(self, budget: Budget, is_idle: Callable[[OpRow], bool], node: str) -> None:
+        super().__init__(budget, is_idle)
+        self.node = node
+
+    def takes(self, row: OpRow) -> bool:
+        return row.labels.error
+
+    def key(self, row: OpRow, level: int) -> Hashable:
+        return operation_key(row.labels, level)
+
+    def text(self, row: OpRow, level: int) -> str:
+        return operation_text(row.labels, self.node, level)
+
+    def values(self, row: OpRow) -> Totals:
+        return (row.count,)
+
+    def lines(self, *, openmetrics: bool) -> Lines:
+        if not len(self):
+            return []
+        name = f.REQUEST_ERRORS.name
+        return [
+            f.REQUEST_ERRORS.heading(openmetrics=openmetrics),
+            *[f"{name}{{{s.text}}} {s.plain.count if s.plain is not None else self.totals(s)[0]}\n" for s in self],
+        ]

@@ -1,24 +1,32 @@
-"""Slow and failed requests as a gauge: the last one of each label set stays until it is old.
+"""Single requests as a gauge: the last slow or failed one of each label set, until it is old.
 
-Unlike a gauge that is emptied when it is read, this one shows the same to every scraper.
+Unlike a gauge that is emptied when it is read, this one shows the same to every scraper. Users list external addresses
+by counting this family, so every address outside this host has a series of its own here too (`AddressSection`).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Final
 
-from kindling.export.families import TRACE_LABELS
+from kindling.export import families as f
+from kindling.export.budget import Account, Budget
+from kindling.export.lines import Lines, prefixed
 from kindling.export.peers import Endpoints, side
+from kindling.export.section import Section, Totals
 from kindling.export.text import labels
-from kindling.model import RequestEvent
-
-MAX_SERIES: Final = 5_000
-MAX_AGE_SECONDS: Final = 3_600.0
+from kindling.model import FlowRow, OpRow, RequestEvent
 
 _MS: Final = 1_000_000
+
+#: Share of the budget that single requests have; the newest ones are kept.
+_SHARE: Final = 0.1
+
+#: What the contract calls the protocol of a connection whose messages are not read.
+UNREAD: Final = "NOSUPPORT"
+_READ: Final = frozenset({"http", "dns", "ntp"})
 
 
 def duration_status(nanoseconds: int) -> str:
@@ -40,39 +48,50 @@ def _status(nanoseconds: int, warning_ms: int, abnormal_ms: int) -> str:
 class TraceSeries:
     """Label text -> (duration, time), least lately seen first."""
 
-    def __init__(self, node: str, *, max_series: int = MAX_SERIES, max_age: float = MAX_AGE_SECONDS) -> None:
-        self._node = node
-        self._max_series = max_series
-        self._max_age = max_age
-        self._series: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._last: RequestEvent | None = None
+    def __init__(self, budget: Budget, node: str) -> None:
         self.evicted = 0
+        self._account: Account = budget.account(_SHARE)
+        self._node = node
+        self._series: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._series)
 
-    def update(self, recent: Sequence[RequestEvent], endpoints: Endpoints) -> None:
-        """Take what is new among the `recent` requests (newest last)."""
-        if not recent or recent[-1] is self._last:
-            return
-        fresh = list(takewhile(lambda event: event is not self._last, reversed(recent)))
-        self._last = recent[-1]
-        for event in reversed(fresh):
-            text = labels(TRACE_LABELS, trace_labels(event, self._node, endpoints))
+    def add(self, events: Iterable[RequestEvent], endpoints: Endpoints) -> None:
+        """Oldest first."""
+        for event in events:
+            text = labels(f.TRACE_LABELS, trace_labels(event, self._node, endpoints))
             self._series[text] = (event.duration_ns, event.time)
             self._series.move_to_end(text)
-        while len(self._series) > self._max_series:
+        while len(self._series) > self._account.guaranteed:
             self._series.popitem(last=False)
             self.evicted += 1
+        self._account.used = len(self._series)
 
-    def forget(self, now: float) -> None:
-        """Give up what is too old."""
-        while self._series and now - next(iter(self._series.values()))[1] > self._max_age:
+    def forget(self, before: float) -> None:
+        """Give up what is older."""
+        while self._series and next(iter(self._series.values()))[1] < before:
             self._series.popitem(last=False)
+        self._account.used = len(self._series)
 
-    def items(self) -> Iterable[tuple[str, int]]:
-        for text, (duration, _) in self._series.items():
-            yield text, duration
+    def lines(self) -> Lines:
+        name = f.TRACE.name
+        return [f"{name}{{{text}}} {duration}\n" for text, (duration, _) in self._series.items()]
+
+
+class News:
+    """What has come to a list of recent requests since the last look."""
+
+    def __init__(self) -> None:
+        self._last: RequestEvent | None = None
+
+    def take(self, recent: Sequence[RequestEvent]) -> list[RequestEvent]:
+        """Oldest first; `recent` has the newest last."""
+        if not recent or recent[-1] is self._last:
+            return []
+        fresh = list(takewhile(lambda event: event is not self._last, reversed(recent)))
+        self._last = recent[-1]
+        return fresh[::-1]
 
 
 def trace_labels(event: RequestEvent, node: str, endpoints: Endpoints) -> Mapping[str, str]:
@@ -86,8 +105,8 @@ def trace_labels(event: RequestEvent, node: str, endpoints: Endpoints) -> Mappin
         source, target = here, endpoints.side(event.remote_ip, event.remote_port, node)
         port = event.remote_port
     return {
-        **{f"src_{name}": value for name, value in source.items()},
-        **{f"dst_{name}": value for name, value in target.items()},
+        **prefixed("src_", source),
+        **prefixed("dst_", target),
         "dst_port": str(port),
         "protocol": event.protocol,
         "is_server": "true" if is_server else "false",
@@ -98,3 +117,79 @@ def trace_labels(event: RequestEvent, node: str, endpoints: Endpoints) -> Mappin
         "request_processing_status": part_status(event.wait_ns),
         "response_rspxfer_status": part_status(event.receive_ns),
     }
+
+
+class AddressSection(Section[FlowRow]):
+    """Every address outside this host that a workload talked to, or tried to.
+
+    Its value is the mean duration: of the requests where they are read, else of the attempts to connect, else 0.
+    What is said of single requests (content, status) is empty.
+    """
+
+    families = (f.TRACE,)
+    cost = 1
+    share = 0.08
+    folds = False
+
+    def __init__(self, budget: Budget, is_idle: Callable[[FlowRow], bool], node: str) -> None:
+        super().__init__(budget, is_idle)
+        self.node = node
+
+    def takes(self, row: FlowRow) -> bool:
+        return row.labels.outside
+
+    def key(self, row: FlowRow, level: int) -> Hashable:
+        del level
+        flow = row.labels
+        return (flow.workload, flow.workload.container_id, flow.local_ip, flow.remote_ip, flow.port, _protocol(row))
+
+    def text(self, row: FlowRow, level: int) -> str:
+        del level
+        flow = row.labels
+        return labels(
+            f.TRACE_LABELS,
+            {
+                **prefixed("src_", side(flow.workload, self.node, flow.local_ip)),
+                "dst_ip": flow.remote_ip,
+                "dst_port": str(flow.port),
+                "protocol": _protocol(row),
+                "is_server": "false",
+            },
+        )
+
+    def values(self, row: FlowRow) -> Totals:
+        del row
+        return ()
+
+    def lines(self, ops: Iterable[OpRow]) -> Lines:
+        name = f"{f.TRACE.name}{{"
+        asked = _requests_by_address(ops)
+        lines: Lines = []
+        for series in self:
+            ns = count = 0
+            for row in series.rows:
+                flow = row.labels
+                known = asked.get((flow.workload, flow.remote_ip, flow.port)) if flow.protocol in _READ else None
+                if known is not None:
+                    ns, count = known
+                    break
+                ns += row.connect_ns
+                count += row.connect_count
+            lines += (name, series.text, f"}} {ns // count if count else 0}\n")
+        return lines
+
+
+def _protocol(row: FlowRow) -> str:
+    return row.labels.protocol if row.labels.protocol in _READ else UNREAD
+
+
+def _requests_by_address(ops: Iterable[OpRow]) -> dict[Hashable, tuple[int, int]]:
+    """Sum of durations and count of the requests of clients."""
+    sums: dict[Hashable, tuple[int, int]] = {}
+    for row in ops:
+        op = row.labels
+        if op.role == "client":
+            key = (op.workload, op.remote_ip, op.port)
+            ns, count = sums.get(key, (0, 0))
+            sums[key] = (ns + row.duration_ns, count + row.count)
+    return sums

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,8 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from factories import CURL, NGINX, NOON, SHOP, flow, op, request_event, snapshot
+from kindling.config import Metrics
+from kindling.export.agent_families import PART_STATS
 from kindling.export.families import FAMILIES
 from kindling.export.prometheus import Exporter
 from kindling.export.text import escape
@@ -58,21 +61,33 @@ def everything() -> Snapshot:
         flows=[server, client],
         ops=[
             op((1, 600), slow=1),
+            op((1,), status="500", error=True),
             op((2,), workload=NGINX, role="server", local_ip="192.0.2.10", remote_ip="", name=""),
+            op((2,), protocol="dns", operation="A example.org", content="example.org", status="0", port=53),
+            op((5_000,), protocol="dns", operation="A example.net", content="example.net", status="", port=53),
         ],
         requests=[request_event()],
         stats={"ticks": 5, "tick_seconds": 0.01, "flow_slots": 10, "flow_slots_used": 2, "flow_slots_recycled": 1}
-        | {"drops.NO_SOCKET": 3},
+        | {"drops.NO_SOCKET": 3, "external_new.port": 2, "otlp.batches_in_the_air": 1}
+        | dict.fromkeys(PART_STATS, 7.0),
     )
 
 
+def crowded() -> Exporter:
+    """An exporter that had to fold something."""
+    using = Exporter(node="node-1", settings=Metrics(series=1_000))
+    text_of(snapshot(ops=[op((1,), content=f"/{i}") for i in range(100)]), using)
+    return using
+
+
 def test_every_family_appears_and_no_other() -> None:
-    found = {line.split()[2] for line in text_of(everything()).splitlines() if line.startswith("# TYPE")}
+    text = text_of(everything(), crowded())
+    found = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     assert found == {family.name for family in FAMILIES}
 
 
 def test_labels_are_those_of_the_table_of_families() -> None:
-    metrics = parse(text_of(everything()))
+    metrics = parse(text_of(everything(), crowded()))
     for family in FAMILIES:
         metric = metrics[family.name.removesuffix("_total") if family.type == "counter" else family.name]
         assert metric.type == family.type
@@ -192,23 +207,59 @@ def test_external_counts_what_leaves_the_host() -> None:
     view = snapshot(
         flows=[
             flow(opened=5, bytes_out=10, bytes_in=20, failed={"reset": 1}),
-            flow(remote_ip="127.0.0.1", opened=1),
-            flow(remote_ip="::1", opened=1),
-            flow(remote_ip="192.0.2.10", opened=1),
+            flow(remote_ip="127.0.0.1", scope="loopback", opened=1),
+            flow(remote_ip="192.0.2.10", scope="own", opened=1),
             flow(role="server", remote_ip="198.51.100.3", opened=1),
             flow(remote_ip="2001:db8::1", name="", evidence="address", opened=2),
+            flow(remote_ip="10.1.2.3", name="", evidence="address", scope="private", network="office", opened=4),
         ]
     )
     text = text_of(view)
-    found = {labels["dst_ip"]: value for labels, value in samples(text, "kindling_external_connections_total")}
-    assert found == {"93.184.216.34": 5, "2001:db8::1": 2}
+    found = samples(text, "kindling_external_connections_total")
+    assert {labels["destination"]: value for labels, value in found} == {
+        "example.org": 5,
+        "2001:db8::1": 2,
+        "10.1.2.3": 4,
+    }
+    assert found[0][0] == {
+        "src_node": "node-1",
+        "src_workload_kind": "process",
+        "src_workload_name": "curl",
+        "destination": "example.org",
+        "dst_port": "443",
+        "transport": "tcp",
+        "protocol": "tls",
+        "scope": "public",
+        "evidence": "sni",
+    }
+    assert (found[2][0]["scope"], found[2][0]["network"]) == ("private", "office")
     bytes_of = [
         (labels["direction"], value)
         for labels, value in samples(text, "kindling_external_bytes_total")
-        if labels["dst_ip"] == "93.184.216.34"
+        if labels["destination"] == "example.org"
     ]
     assert bytes_of == [("out", 10), ("in", 20)]
-    assert samples(text, "kindling_external_failures_total")[0][0]["reason"] == "reset"
+    assert samples(text, "kindling_external_connect_failures_total")[0][0]["reason"] == "reset"
+
+
+def test_one_name_on_two_addresses_is_one_destination() -> None:
+    rows = [flow(remote_ip=f"93.184.216.{i}", opened=i, active=1, failed={"timeout": i}) for i in (1, 2)]
+    text = text_of(snapshot(flows=rows))
+    assert [value for _, value in samples(text, "kindling_external_connections_total")] == [3]
+    assert [value for _, value in samples(text, "kindling_external_active_connections")] == [2]
+    assert [value for _, value in samples(text, "kindling_external_connect_failures_total")] == [3]
+    assert len(samples(text, "kindling_trace_request_duration_nanoseconds")) == 2
+
+
+def test_a_destination_whose_scope_becomes_another_moves() -> None:
+    using = exporter()
+    row = flow(opened=3)
+    text_of(snapshot(flows=[row]), using)
+    row.labels = replace(row.labels, scope="private", network="office")
+    (labels, value), *rest = samples(text_of(snapshot(flows=[row]), using), "kindling_external_connections_total")
+    assert (labels["scope"], labels["network"], value, rest) == ("private", "office", 3, [])
+    row.labels = replace(row.labels, scope="own")
+    assert not samples(text_of(snapshot(flows=[row]), using), "kindling_external_connections_total")
 
 
 def test_trace_stays_for_every_scraper() -> None:
@@ -216,6 +267,7 @@ def test_trace_stays_for_every_scraper() -> None:
     view = snapshot(requests=[request_event(), request_event(wait_ns=1_600_000_000)])
     first, second = text_of(view, using), text_of(view, using)
     series = samples(first, "kindling_trace_request_duration_nanoseconds")
+    assert len(series) == 2
     assert series == samples(second, "kindling_trace_request_duration_nanoseconds")
     assert [value for _, value in series] == [303_000_000, 1_603_000_000]
     statuses = [(labels["request_duration_status"], labels["request_processing_status"]) for labels, _ in series]
@@ -294,7 +346,7 @@ def _many(flows: int, ops: int) -> tuple[Sequence[FlowRow], Sequence[OpRow]]:
 
 def test_twenty_thousand_series_are_complete() -> None:
     flows, ops = _many(1_900, 500)
-    text = text_of(snapshot(flows=flows, ops=ops))
+    text = text_of(snapshot(flows=flows, ops=ops), Exporter(node="node-1", settings=Metrics(series=100_000)))
     assert sum(1 for line in text.splitlines() if line[0] != "#") >= 20_000
     assert len(samples(text, "kindling_external_connections_total")) == 1_900
     assert CURL.name in text

@@ -1,0 +1,109 @@
+"""DNS as series: queries by domain and result, and how long servers take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Final
+
+from kindling.export import families as f
+from kindling.export.budget import Budget
+from kindling.export.durations import HistogramSection
+from kindling.export.lines import Lines
+from kindling.export.peers import side
+from kindling.export.requests import OTHER
+from kindling.export.section import ALL, OWN, Section, Totals
+from kindling.export.text import present_labels
+from kindling.model import OpLabels, OpRow
+from kindling.protocols import by_name
+
+_PROTOCOL: Final = "dns"
+
+
+def _server(op: OpLabels) -> str:
+    return op.local_ip if op.role == "server" else op.remote_ip
+
+
+def _rcode(op: OpLabels) -> str:
+    """In words where there are any; "" when nobody answered."""
+    return by_name(_PROTOCOL).explain(int(op.status) + 1) if op.status.isdecimal() else op.status
+
+
+def _asking(op: OpLabels, node: str) -> dict[str, str]:
+    return {**side(op.workload, node, ""), "role": op.role, "transport": op.transport}
+
+
+class DnsQuerySection(Section[OpRow]):
+    """Queries by domain, type and result."""
+
+    families = (f.DNS_REQUESTS, f.DNS_UNANSWERED)
+    cost = 1
+    share = 0.02
+
+    def __init__(self, budget: Budget, is_idle: Callable[[OpRow], bool], node: str) -> None:
+        super().__init__(budget, is_idle)
+        self.node = node
+
+    def takes(self, row: OpRow) -> bool:
+        return row.labels.protocol == _PROTOCOL
+
+    def key(self, row: OpRow, level: int) -> Hashable:
+        op = row.labels
+        if level == ALL:
+            return (ALL, op.status)
+        own = (op.role, op.workload, op.workload.container_id, op.transport, op.status)
+        return (*own, _server(op), op.operation, op.content) if level == OWN else own
+
+    def text(self, row: OpRow, level: int) -> str:
+        op = row.labels
+        values = {"domain": OTHER, "rcode": _rcode(op)}
+        if level == ALL:
+            return present_labels(f.DNS_QUERY_LABELS, {**values, "node": self.node, "workload_name": OTHER})
+        values |= _asking(op, self.node)
+        if level == OWN:
+            kind, _, question = op.operation.partition(" ")
+            values |= {"server": _server(op), "domain": op.content, "type": kind if question else ""}
+        return present_labels(f.DNS_QUERY_LABELS, values)
+
+    def values(self, row: OpRow) -> Totals:
+        return (row.count,)
+
+    def lines(self, *, openmetrics: bool) -> Lines:
+        if not len(self):
+            return []
+        name, other = f.DNS_REQUESTS.name, f.DNS_UNANSWERED.name
+        lines: Lines = [f.DNS_REQUESTS.heading(openmetrics=openmetrics)]
+        unanswered: Lines = []
+        for series in self:
+            row = series.plain
+            count = row.count if row is not None else self.totals(series)[0]
+            lines.append(f"{name}{{{series.text}}} {count}\n")
+            if ',rcode="' not in series.text:
+                unanswered.append(f"{other}{{{series.text}}} {count}\n")
+        if unanswered:
+            lines += (f.DNS_UNANSWERED.heading(openmetrics=openmetrics), *unanswered)
+        self.settle(len(self) + len(unanswered))
+        return lines
+
+
+class DnsServerSection(HistogramSection):
+    """How long the answers of a server took, for a workload that asks it."""
+
+    families = (f.DNS_DURATION,)
+    share = 0.02
+
+    def takes(self, row: OpRow) -> bool:
+        return row.labels.protocol == _PROTOCOL and row.labels.status != ""
+
+    def key(self, row: OpRow, level: int) -> Hashable:
+        op = row.labels
+        if level == ALL:
+            return ALL
+        own = (op.role, op.workload, op.workload.container_id, op.transport)
+        return (*own, _server(op)) if level == OWN else own
+
+    def text(self, row: OpRow, level: int) -> str:
+        op = row.labels
+        if level == ALL:
+            return present_labels(f.DNS_SERVER_LABELS, {"node": self.node, "workload_name": OTHER, "server": OTHER})
+        server = _server(op) if level == OWN else OTHER
+        return present_labels(f.DNS_SERVER_LABELS, {**_asking(op, self.node), "server": server})
