@@ -16,7 +16,7 @@ from kindling.table.counters import Changes, Counters
 from kindling.table.idle import IdleRows
 from kindling.table.patience import Patience
 from kindling.table.records import FLOW, Added, Bound, FlowRecord, Folded, Gone, Moved, Open, Record, Vector
-from kindling.table.words import FlowWords, balance, last_of, signed
+from kindling.table.words import FlowWords, balance, last_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -60,12 +60,8 @@ class _Binding:
     name: int
     gen: int
     """Of the slot, when it was bound."""
-    renamable: bool = False
-    """The connection itself tells no name: what comes later may be known by another one."""
-    before: FlowRow | None = None
-    """The row it counted for until it was renamed, while connections of then are open."""
-    open_before: int = 0
-    """How many those are."""
+    remote: str = ""
+    """The remote address, where the connection itself tells no name: what comes later may be known by another one."""
 
 
 class FlowTable:
@@ -124,6 +120,7 @@ class FlowTable:
         for slot in arrivals:
             flow = self.counters.occupancy.id_of(slot)
             row = self._open.pop(flow, None)
+            again = row is not None
             if row is None:
                 labels, complete = self._naming.labels(self._key[slot], now)
                 if not complete and not final and self.patience.wait(slot):
@@ -132,28 +129,30 @@ class FlowTable:
             self.patience.found(slot)
             key = self._key[slot]
             gen = self.counters.occupancy.generation(slot)
-            self._attach(slot, _Binding(row, flow, int(self._parent[slot]), int(key["name"]), gen))
+            self._attach(slot, _Binding(row, flow, int(self._parent[slot]), int(key["name"]), gen), again=again)
             self.counters.bind(slot, now)
             self._journal.put(Bound(FLOW, slot, gen, flow, int(self._parent[slot]), row.number))
 
-    def _attach(self, slot: int, binding: _Binding) -> None:
+    def _attach(self, slot: int, binding: _Binding, *, again: bool = False) -> None:
+        """`again`: connections of an earlier slot are open, nobody counts how many. They keep the row they are in."""
         self._bindings[slot] = binding
         self._by_id[binding.flow] = binding.row
         self._names.use(binding.name)
         labels = binding.row.labels
         self._parents.add_flow(binding.parent, labels, int(self._key[slot]["owner"]))
-        if labels.role != "server" and labels.evidence not in _OF_CONNECTION and binding.row is not self.other:
-            binding.renamable = True
+        if again or binding.row is self.other:
+            return
+        if labels.role != "server" and labels.evidence not in _OF_CONNECTION:
+            binding.remote = labels.remote_ip
             self._by_remote.setdefault(labels.remote_ip, set()).add(slot)
 
     def _detach(self, slot: int) -> _Binding:
         binding = self._bindings.pop(slot)
-        if binding.renamable:
-            address = binding.row.labels.remote_ip
-            slots = self._by_remote[address]
+        if binding.remote:
+            slots = self._by_remote[binding.remote]
             slots.discard(slot)
             if not slots:
-                del self._by_remote[address]
+                del self._by_remote[binding.remote]
         return binding
 
     def update(self, now: float, *, everything: bool = False) -> None:
@@ -306,48 +305,34 @@ class FlowTable:
     # --- names that change --------------------------------------------------------------------
 
     def rename(self, addresses: Iterable[str], now: float) -> None:
-        """Addresses are known by another name than before: what is counted from now on goes there. What was counted
-        stays where it is, and connections that are open are closed in the row in which they were opened.
+        """Addresses are known by another name than before: what is counted from now on goes there, what was counted
+        stays where it is.
         """
         for address in addresses:
             for slot in list(self._by_remote.get(address, ())):
                 binding = self._bindings[slot]
                 labels = self._naming.renamed(binding.row.labels, now)
-                if labels != binding.row.labels:
-                    self._move(slot, binding, self._row(labels, now))
+                if labels == binding.row.labels:
+                    continue
+                row = self._row(labels, now)
+                if row is not self.other:
+                    self._move(slot, binding, row)
 
     def _move(self, slot: int, binding: _Binding, row: FlowRow) -> None:
-        before, active = binding.row, int(self._active(np.array([slot]))[0])
-        unsettled = signed(int(self.counters.kept("unsettled")[slot]))
+        """Open connections go along as active ones, for they will be counted closed there: in `unsettled`, which is
+        what was not opened in the row.
+        """
+        before = binding.row
         self._journal.put(Moved(FLOW, slot, binding.gen, row.number, self.counters.vector(slot)))
-        self._shift(before, row, self.words.unsettled, unsettled)
-        binding.row = row
-        binding.before, binding.open_before = before, max(0, active - unsettled)
-        self._by_id[binding.flow] = row
-        before.unsettled -= unsettled
-        row.unsettled += unsettled
-        for each in (before, row):
-            self._balance(each)
-
-    def _close_before(self, binding: _Binding, closed: int) -> None:
-        """The first connections to be closed are those that were opened before the slot was renamed."""
-        before = binding.before
-        if before is None:
-            return
-        count = min(closed, binding.open_before)
-        binding.open_before -= count
-        before.closed += count
-        binding.row.closed -= count
-        self._shift(binding.row, before, self.words.closed, count)
-        self._balance(before)
-        if not binding.open_before:
-            binding.before = None
-
-    def _shift(self, source: FlowRow, target: FlowRow, column: int, amount: int) -> None:
-        """For the journal: an amount goes from row to row."""
-        if amount:
-            self._journal.put(Added(FLOW, source.number, {column: -amount}))
-            self._journal.put(Added(FLOW, target.number, {column: amount}))
+        binding.row = self._by_id[binding.flow] = row
+        active = max(0, int(self._active(np.array([slot]))[0]))
+        if active:
+            before.unsettled -= active
+            row.unsettled += active
+            self._journal.put(Added(FLOW, before.number, {self.words.unsettled: -active}))
+            self._journal.put(Added(FLOW, row.number, {self.words.unsettled: active}))
+            self._balance(before)
+            self._balance(row)
 
     def place(self) -> None:
         """Scopes and networks of all rows, where the host's addresses have changed."""
@@ -368,8 +353,6 @@ class FlowTable:
             row = binding.row if binding else self.other
             self.words.add(row, added)
             touched[id(row)] = row
-            if binding and binding.before is not None:
-                self._close_before(binding, added[self.words.closed])
             if now is not None:
                 row.last_seen = now
             if srtt:
