@@ -1,0 +1,73 @@
+"""Who had an address when: pods give addresses back, and others get them seconds later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+_CLOCKS: Final = 2.0
+"""Seconds by which the API server's clock, whole seconds all, and this host's may differ."""
+_REMEMBERED: Final = 4
+"""Past claims on one address."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Claim(Generic[T]):
+    key: str
+    holder: T
+    since: float
+    """Unix seconds."""
+    until: float | None = None
+
+
+class Claims(Generic[T]):
+    """Claims by address, newest last. A new claim ends the one before: an address has one holder."""
+
+    def __init__(self) -> None:
+        self._by_address: dict[str, list[Claim[T]]] = {}
+
+    def claim(self, address: str, key: str, holder: T, since: float) -> None:
+        """`key` tells holders apart; the same one again changes what is known of it."""
+        claims = self._by_address.setdefault(address, [])
+        for claim in claims:
+            if claim.key == key and claim.until is None:
+                claim.holder = holder
+                return
+        for claim in claims:
+            if claim.until is None:
+                claim.until = max(claim.since, since)
+        claims.append(Claim(key, holder, since))
+        claims.sort(key=lambda claim: claim.since)
+        del claims[:-_REMEMBERED]
+
+    def release(self, address: str, key: str, until: float) -> None:
+        for claim in self._by_address.get(address, ()):
+            if claim.key == key and claim.until is None:
+                claim.until = until
+
+    def at(self, address: str, when: float) -> T | None:
+        """Who held the address at a time: the one who had it last among those who had it by then.
+
+        Of two that may have had it, because clocks are coarse, the later one.
+        """
+        claims = self._by_address.get(address)
+        if not claims:
+            return None
+        for claim in reversed(claims):
+            if claim.since - _CLOCKS <= when and (claim.until is None or when <= claim.until + _CLOCKS):
+                return claim.holder
+        return None
+
+    def expire(self, before: float) -> None:
+        """Forget claims that ended before a time."""
+        for address in list(self._by_address):
+            left = [c for c in self._by_address[address] if c.until is None or c.until >= before]
+            if left:
+                self._by_address[address] = left
+            else:
+                del self._by_address[address]
+
+    def __len__(self) -> int:
+        return len(self._by_address)

@@ -1,0 +1,129 @@
+"""Asking the API server: one request, or a stream of lines."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import urlencode
+
+from kindling.kubernetes.access import Access
+from kindling.kubernetes.objects import DecodeError, Status, decode
+
+_CONNECT_SECONDS: Final = 10.0
+_ANSWER_SECONDS: Final = 60.0
+_LINE_BYTES: Final = 8 << 20
+"""No object is larger: etcd takes 1.5 MiB at most."""
+_USER_AGENT: Final = "kindling"
+
+
+class ApiError(Exception):
+    """The API server refused, or could not be asked (code 0)."""
+
+    def __init__(self, code: int, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after = retry_after
+
+    @property
+    def gone(self) -> bool:
+        """The resource version is too old: a new list is needed."""
+        return self.code == http.client.GONE
+
+
+class Client:
+    """Used by one thread. A connection is kept between requests; a stream has one of its own."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._context: ssl.SSLContext | None = None
+        self._connection: http.client.HTTPConnection | None = None
+
+    def get(self, path: str, parameters: Mapping[str, str]) -> bytes:
+        """The whole answer. Raises ApiError."""
+        for fresh in (False, True):
+            reused = self._connection is not None
+            try:
+                connection = self._connection or self._connect(_ANSWER_SECONDS)
+                self._connection = connection
+                response = self._ask(connection, path, parameters)
+                body = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                if reused and not fresh:
+                    continue  # the server has closed an idle connection: not its fault
+                raise _unreachable(error) from None
+            if response.status != http.client.OK:
+                raise _refused(response, body)
+            return body
+        raise AssertionError
+
+    def lines(self, path: str, parameters: Mapping[str, str], silence: float) -> Iterator[bytes]:
+        """Lines as they come, until the server ends the stream. Raises ApiError, also after `silence` seconds of it."""
+        try:
+            connection = self._connect(_ANSWER_SECONDS)
+        except (OSError, http.client.HTTPException) as error:
+            raise _unreachable(error) from None
+        try:
+            response = self._ask(connection, path, parameters)
+            if response.status != http.client.OK:
+                raise _refused(response, response.read())
+            if connection.sock:
+                connection.sock.settimeout(silence)
+            while True:
+                line = response.readline(_LINE_BYTES)
+                if not line:
+                    return
+                if not line.endswith(b"\n"):
+                    raise ApiError(0, "a watch event was cut off")
+                yield line
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise _unreachable(error) from None
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def _connect(self, timeout: float) -> http.client.HTTPConnection:
+        access = self._access
+        connection: http.client.HTTPConnection
+        if access.tls:
+            self._context = self._context or access.context()
+            connection = http.client.HTTPSConnection(
+                access.host, access.port, timeout=_CONNECT_SECONDS, context=self._context
+            )
+        else:
+            connection = http.client.HTTPConnection(access.host, access.port, timeout=_CONNECT_SECONDS)
+        connection.connect()
+        connection.sock.settimeout(timeout)
+        return connection
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, path: str, parameters: Mapping[str, str]
+    ) -> http.client.HTTPResponse:
+        headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
+        authorization = self._access.authorization()
+        if authorization:
+            headers["Authorization"] = authorization
+        connection.request("GET", f"{self._access.base}{path}?{urlencode(parameters)}", headers=headers)
+        return connection.getresponse()
+
+
+def _unreachable(error: Exception) -> ApiError:
+    return ApiError(0, getattr(error, "strerror", None) or str(error) or type(error).__name__)
+
+
+def _refused(response: http.client.HTTPResponse, body: bytes) -> ApiError:
+    try:
+        status: Status = decode(body, Status)
+        message = status.message
+    except DecodeError:
+        message = ""
+    after = response.getheader("Retry-After", "")
+    return ApiError(
+        response.status, message or f"HTTP status {response.status}", float(after) if after.isdigit() else 0.0
+    )

@@ -1,0 +1,147 @@
+"""What is known of the cluster at one moment, and the questions that are asked of it.
+
+Used by the agent's thread alone: reflectors only queue what they learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from kindling.kubernetes.nodes import Nodes
+from kindling.kubernetes.objects import EndpointSlice, Node, Pod, Service
+from kindling.kubernetes.pods import KnownContainer, KnownPod, Pods
+from kindling.kubernetes.reflect import Change, Health, Reflector
+from kindling.kubernetes.services import KnownService, Services
+from kindling.model.peer import Peer
+
+_REMEMBER: Final = 900.0
+"""Seconds for which an address's past holders are known."""
+_AT_ONCE: Final = 2_000
+"""Changes taken in one interval: a first list of a large cluster is spread over several."""
+_API_SERVER: Final = "default/kubernetes"
+
+
+class Cluster:
+    def __init__(self, reflectors: Sequence[Reflector[Any]] = (), node: str = "") -> None:
+        self.node = node
+        self.pods = Pods(node)
+        self.services = Services()
+        self.nodes = Nodes()
+        self._reflectors = reflectors
+        self._expired = 0.0
+
+    def refresh(self, now: float) -> int:
+        """Take what the reflectors learned; returns how many changes."""
+        taken = 0
+        for reflector in self._reflectors:
+            while reflector.changes and taken < _AT_ONCE:
+                self.apply(reflector.resource.kind, reflector.changes.popleft(), now)
+                taken += 1
+        if now - self._expired >= _REMEMBER / 10:
+            self._expired = now
+            self.pods.expire(now - _REMEMBER)
+        return taken
+
+    @property
+    def synced(self) -> bool:
+        """All lists were read to their end, and applied."""
+        return all(each.health.synced and not each.changes for each in self._reflectors)
+
+    def health(self) -> dict[str, Health]:
+        return {each.resource.name: each.health for each in self._reflectors}
+
+    def apply(self, kind: type[Any], change: Change, now: float) -> None:
+        """Any change, in any order, more than once: none is an error."""
+        if kind is Pod:
+            self._apply_pod(change, now)
+        elif kind is Service:
+            self._apply_service(change)
+        elif kind is EndpointSlice:
+            self._apply_slice(change)
+        elif kind is Node:
+            self._apply_node(change)
+
+    # --- questions ------------------------------------------------------------------------------
+
+    def container(self, container_id: str, pod_uid: str = "") -> KnownContainer | None:
+        """The container of an id; where it is not known (yet), the pod of a uid with a container without name."""
+        found = self.pods.by_container(container_id) if container_id else None
+        if found or not pod_uid:
+            return found
+        pod = self.pods.by_uid(pod_uid)
+        return KnownContainer(pod, "") if pod else None
+
+    def peer(self, address: str, port: int, transport: str, when: float) -> Peer | None:
+        """Who had an address at a time; None: nobody of this cluster."""
+        pod = self.pods.at(address, when)
+        if pod:
+            return pod_peer(pod, _name(self.services.behind(address, port)))
+        service = self.services.at(address)
+        if service:
+            return service_peer(service)
+        node = self.nodes.at(address)
+        if node:
+            behind = self.services.at_node_port(transport, port)
+            if behind:
+                return service_peer(behind)
+            return node_peer(node, self.services.behind(address, port))
+        if self.services.behind(address, port) == _API_SERVER:
+            return Peer("service", "default", "service", "kubernetes", service="kubernetes")
+        return None
+
+    # --- changes --------------------------------------------------------------------------------
+
+    def _apply_pod(self, change: Change, now: float) -> None:
+        if change.action == "synced":
+            self.pods.keep_only(change.uids, now)
+        elif isinstance(change.object, Pod):
+            if change.action == "put":
+                self.pods.put(change.object, now)
+            else:
+                self.pods.delete(change.object.metadata.uid, now)
+
+    def _apply_service(self, change: Change) -> None:
+        if change.action == "synced":
+            self.services.keep_only(change.uids)
+        elif isinstance(change.object, Service):
+            if change.action == "put":
+                self.services.put(change.object)
+            else:
+                self.services.delete(change.object.metadata.uid)
+
+    def _apply_slice(self, change: Change) -> None:
+        if change.action == "synced":
+            self.services.keep_only_slices(change.uids)
+        elif isinstance(change.object, EndpointSlice):
+            if change.action == "put":
+                self.services.put_slice(change.object)
+            else:
+                self.services.delete_slice(change.object.metadata.uid)
+
+    def _apply_node(self, change: Change) -> None:
+        if change.action == "synced":
+            self.nodes.keep_only(change.uids)
+        elif isinstance(change.object, Node):
+            if change.action == "put":
+                self.nodes.put(change.object)
+            else:
+                self.nodes.delete(change.object.metadata.uid)
+
+
+def pod_peer(pod: KnownPod, service: str = "") -> Peer:
+    return Peer(
+        "pod", pod.namespace, pod.controller.kind, pod.controller.name, pod=pod.name, service=service, node=pod.node
+    )
+
+
+def service_peer(service: KnownService) -> Peer:
+    return Peer("service", service.namespace, "service", service.name, service=service.name)
+
+
+def node_peer(node: str, behind: str = "") -> Peer:
+    return Peer("node", workload_kind="node", workload_name=node, service=_name(behind), node=node)
+
+
+def _name(service: str) -> str:
+    return service.partition("/")[2]

@@ -1,0 +1,148 @@
+"""Services by their addresses, and by what answers for them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from kindling.kubernetes.objects import EndpointSlice, Service
+
+_HEADLESS = "None"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownService:
+    namespace: str
+    name: str
+    virtual: frozenset[str]
+    """ClusterIPs, external IPs, addresses of load balancers."""
+    node_ports: frozenset[tuple[str, int]]
+    """(tcp or udp, port) on every node."""
+    external_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    service: str
+    endpoints: frozenset[tuple[str, int]]
+    """(address, port); port 0: all."""
+
+
+class Services:
+    def __init__(self) -> None:
+        self._by_uid: dict[str, KnownService] = {}
+        self._virtual: dict[str, KnownService] = {}
+        self._node_ports: dict[tuple[str, int], KnownService] = {}
+        self._external: dict[str, KnownService] = {}
+        self._slices: dict[str, _Slice] = {}
+        self._backends: dict[tuple[str, int], Counter[str]] = {}
+
+    def put(self, service: Service) -> None:
+        uid = service.metadata.uid
+        known = _known(service)
+        if self._by_uid.get(uid) == known:
+            return
+        self.delete(uid)
+        self._by_uid[uid] = known
+        for address in known.virtual:
+            self._virtual[address] = known
+        for port in known.node_ports:
+            self._node_ports[port] = known
+        if known.external_name:
+            self._external[known.external_name] = known
+
+    def delete(self, uid: str) -> None:
+        known = self._by_uid.pop(uid, None)
+        if known is None:
+            return
+        for address in known.virtual:
+            if self._virtual.get(address) is known:
+                del self._virtual[address]
+        for port in known.node_ports:
+            if self._node_ports.get(port) is known:
+                del self._node_ports[port]
+        if self._external.get(known.external_name) is known:
+            del self._external[known.external_name]
+
+    def keep_only(self, uids: frozenset[str]) -> None:
+        for uid in [uid for uid in self._by_uid if uid not in uids]:
+            self.delete(uid)
+
+    def put_slice(self, found: EndpointSlice) -> None:
+        uid = found.metadata.uid
+        known = _known_slice(found)
+        if self._slices.get(uid) == known:
+            return
+        self.delete_slice(uid)
+        self._slices[uid] = known
+        for endpoint in known.endpoints:
+            self._backends.setdefault(endpoint, Counter())[known.service] += 1
+
+    def delete_slice(self, uid: str) -> None:
+        known = self._slices.pop(uid, None)
+        for endpoint in known.endpoints if known else ():
+            names = self._backends.get(endpoint)
+            if known is None or names is None:
+                continue
+            names[known.service] -= 1
+            if not names[known.service]:
+                del names[known.service]
+            if not names:
+                del self._backends[endpoint]
+
+    def keep_only_slices(self, uids: frozenset[str]) -> None:
+        for uid in [uid for uid in self._slices if uid not in uids]:
+            self.delete_slice(uid)
+
+    def at(self, address: str) -> KnownService | None:
+        """The service that has an address of its own."""
+        return self._virtual.get(address)
+
+    def at_node_port(self, transport: str, port: int) -> KnownService | None:
+        return self._node_ports.get((transport, port))
+
+    def external(self, name: str) -> KnownService | None:
+        """The service (ExternalName) that stands for a name outside."""
+        return self._external.get(name)
+
+    def behind(self, address: str, port: int) -> str:
+        """The service ("NAMESPACE/NAME") for which an endpoint answers: of several the first by name; "" for none."""
+        names = self._backends.get((address, port)) or self._backends.get((address, 0))
+        return min(names) if names else ""
+
+    def backends(self, service: str) -> set[tuple[str, int]]:
+        """Endpoints of "NAMESPACE/NAME"."""
+        return {endpoint for found in self._slices.values() if found.service == service for endpoint in found.endpoints}
+
+    def __len__(self) -> int:
+        return len(self._by_uid)
+
+
+def _known(service: Service) -> KnownService:
+    spec = service.spec
+    addresses = [*(spec.cluster_ips or [spec.cluster_ip]), *(spec.external_ips or ())]
+    addresses += [each.ip for each in service.status.load_balancer.ingress or ()]
+    return KnownService(
+        namespace=service.metadata.namespace,
+        name=service.metadata.name,
+        virtual=frozenset(address for address in addresses if address and address != _HEADLESS),
+        node_ports=frozenset((each.protocol.lower(), each.node_port) for each in spec.ports or () if each.node_port),
+        external_name=spec.external_name.rstrip(".").lower() if spec.type == "ExternalName" else "",
+    )
+
+
+def _known_slice(found: EndpointSlice) -> _Slice:
+    labels = found.metadata.labels
+    service = labels.service if labels else ""
+    ports = [each.port or 0 for each in found.ports or ()] or [0]
+    return _Slice(
+        service=f"{found.metadata.namespace}/{service}",
+        endpoints=frozenset(
+            (address, port)
+            for endpoint in found.endpoints or ()
+            for address in endpoint.addresses or ()
+            for port in ports
+        )
+        if service
+        else frozenset(),
+    )

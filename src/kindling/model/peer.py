@@ -1,0 +1,22 @@
+"""Who is behind an address of a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+PeerKind = Literal["pod", "service", "node"]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A pod, a service (which pod answers is not known), or a node. Fields that do not apply are empty."""
+
+    kind: PeerKind
+    namespace: str = ""
+    workload_kind: str = ""
+    """deployment, daemonset, statefulset, cronjob, job, pod ...; service, node."""
+    workload_name: str = ""
+    pod: str = ""
+    service: str = ""
+    node: str = ""
