@@ -159,6 +159,7 @@ class _Tables:
             )
             for i in range(DESTINATIONS)
         ]
+        self.scopes = Scopes()
         self.more: object = dict
         self.watch: object = None
         self._since = now

@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import agent_cost, kernel_time, load, machine, replay, scrape, servers, throughput
+from benchmarks import agent_cost, inventory, kernel_time, load, machine, replay, scrape, servers, throughput
 
 RESULT = Path(__file__).parents[1] / "build" / "bench.json"
 
@@ -48,6 +48,17 @@ def at_least(what: str, of_mode: dict[str, list[float]], must: float, stretch: f
     calm = throughput.quartiles(of_mode["none"])
     note = f" ({low:.3f}-{high:.3f}); empty {empty[1]:.3f}; nothing {calm[0]:.3f}-{calm[2]:.3f}"
     return Row(what, f">= {must:g}", f"{stretch:g}", f"{middle:.3f}{note}", verdict(middle, must, stretch, lower=False))
+
+
+def listed(found: dict[str, float], raw: dict[str, object]) -> list[Row]:
+    """What the durable list costs."""
+    raw["inventory"] = found
+    return [
+        at_most("list: RSS, 10,000 destinations, 1,000 workloads", found["rss_mib"], 90, 75, " MiB"),
+        at_most("list: `kindling external`", found["table_ms"], 300, 200, " ms"),
+        at_most("list: CPU of writing", found["write_cpu_percent"], 1.0, 0.5, " %"),
+        at_most("list: bytes written per second", found["write_kb_s"], 50, 25, " kB"),
+    ]
 
 
 def say(text: str) -> None:
@@ -85,6 +96,7 @@ def measure(home: Path, *, quick: bool) -> tuple[list[Row], dict[str, object]]:
     rows.append(at_most("/metrics, in process", scraped["median_ms"], 60, 25, " ms", note))
     note = f" ({cost['http_series']:.0f} series, live)"
     rows.append(at_most("/metrics, over HTTP", cost["http_ms"], 60, 25, " ms", note))
+    rows += listed(inventory.measure(home / "list", seconds=30 if quick else 120), raw)
     raw["replay"] = speed = replay.megabytes_per_second(home)
     word = verdict(speed, 300, None, lower=False)
     rows.append(Row("replay, packets of 1,400 bytes", ">= 300 MB/s", "", f"{speed:.0f} MB/s", word))
