@@ -26,21 +26,30 @@ class Answer:
         return json.loads(self.body)
 
 
-def get(app: ASGIApp, target: str, headers: dict[str, str] | None = None) -> Answer:
-    """One GET request, the whole response."""
+def get(
+    app: ASGIApp,
+    target: str,
+    headers: dict[str, str] | None = None,
+    *,
+    method: str = "GET",
+    client: str = "127.0.0.1",
+    state: dict[str, Any] | None = None,
+) -> Answer:
+    """One request, the whole response."""
     path, _, query = target.partition("?")
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
-        "method": "GET",
+        "method": method,
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
         "query_string": query.encode(),
         "root_path": "",
-        "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
-        "client": ("127.0.0.1", 1),
+        "headers": [(k.lower().encode(), v.encode()) for k, v in ({"host": "localhost"} | (headers or {})).items()],
+        "client": (client, 1),
+        "state": state or {},
         "server": ("127.0.0.1", 9500),
     }
     sent: list[Message] = []

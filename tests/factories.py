@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import count
 from typing import Any
 
 from kindling.model import (
@@ -23,6 +24,10 @@ NOON = 1_709_640_000.0
 CURL = Workload(kind="process", name="curl", pid=4711, comm="curl", exe="/usr/bin/curl")
 NGINX = Workload(kind="unit", name="nginx.service", pid=80, comm="nginx", exe="/usr/sbin/nginx")
 SHOP = Workload(kind="container", name="shop", container="shop", container_id="0123456789ab", pid=99, comm="node")
+
+
+#: Rows are told apart by their number.
+_NUMBERS = count(1)
 
 
 def _split(values: dict[str, Any], labels: type) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -54,6 +59,7 @@ def flow(**values: Any) -> FlowRow:
         "inferred": False,
     }
     row = FlowRow(FlowLabels(**(labels | given)), NOON)
+    row.number = next(_NUMBERS)
     _fill(row, counters)
     return row
 
@@ -75,6 +81,7 @@ def op(durations_ms: tuple[float, ...] = (), **values: Any) -> OpRow:
         "error": False,
     }
     row = OpRow(OpLabels(**(labels | given)), NOON)
+    row.number = next(_NUMBERS)
     for duration in durations_ms:
         row.hist[bucket(int(duration * 1e6))] += 1
         row.count += 1

@@ -15,6 +15,7 @@ from kindling.agent.server import HttpServer
 from kindling.export.horizon import Horizon
 from kindling.export.prometheus import Exporter
 from kindling.model import Snapshot
+from kindling.table.ticks import Ticks
 
 
 class FixedView:
@@ -24,6 +25,7 @@ class FixedView:
 
     def __init__(self, shown: Snapshot) -> None:
         self.shown = shown
+        self.ticks = Ticks()
         self.horizon = Horizon()
         self.exporter = Exporter(node="node-1", horizon=self.horizon)
 
@@ -60,7 +62,7 @@ def serving(app: ASGIApp) -> Iterator[str]:
         found: list[tuple[asyncio.AbstractEventLoop, HttpServer]] = []
 
         async def run() -> None:
-            server = HttpServer(app, listener)  # type: ignore[arg-type]  # any application will do
+            server = HttpServer(app, listener)
             found.append((asyncio.get_running_loop(), server))
             ready.set()
             await server.run()

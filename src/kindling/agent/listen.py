@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import socket
+from ipaddress import ip_address
 
+from kindling.agent.tls import tls_context
+from kindling.config import NO_FILE, Server
+from kindling.config.tokens import read_tokens
 from kindling.errors import KindlingError, PrivilegeError, SettingError
 from kindling.export.format import endpoint
 
@@ -30,9 +34,29 @@ def open_listener(host: str, port: int) -> socket.socket:
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, *, tls: bool = False) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://{endpoint(host, port)}"
+    return f"{'https' if tls else 'http'}://{endpoint(host, port)}"
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only this host can reach it."""
+    return ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
+
+
+def check_callers(listener: socket.socket, settings: Server) -> None:
+    """Whether it is settled who may ask. Raises SettingError: nothing was said, or a file cannot be used."""
+    if settings.token_file != NO_FILE:
+        read_tokens(settings.token_file)
+    tls_context(settings)
+    if settings.asks or settings.no_auth or is_loopback(listener):
+        return
+    host, port = listener.getsockname()[:2]
+    raise SettingError(
+        f"Will not listen on {endpoint(host, port)}: other hosts reach it, and nobody would be asked who he is.",
+        hint="Name a token with --token-file FILE (make one: `head -c 32 /dev/urandom | base64 > FILE`), or client "
+        "certificates with --tls-cert, --tls-key and --client-ca; or say --no-auth to let everybody read.",
+    )
 
 
 def _explain(error: OSError, where: str) -> KindlingError:

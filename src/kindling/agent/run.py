@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from kindling.agent import memory
-from kindling.agent.listen import open_listener, url_of
+from kindling.agent.listen import check_callers, is_loopback, open_listener, url_of
 from kindling.agent.live import Say
 from kindling.agent.lock import data_directory
 from kindling.agent.observers import observers_of
 from kindling.agent.watch import Tables, Watch
-from kindling.config import Settings
+from kindling.config import NO_FILE, Server, Settings
 
 OpenTables = Callable[[Settings, Say], AbstractContextManager[Tables]]
 Ready = Callable[[str], AbstractContextManager[None]]
@@ -38,6 +38,7 @@ def run_agent(settings: Settings, *, say: Say, open_tables: OpenTables, ready: R
     with ExitStack() as stack:
         stack.enter_context(data_directory(settings.data))
         listener = stack.enter_context(open_listener(settings.host, settings.port))
+        check_callers(listener, settings.server)
         tables = stack.enter_context(open_tables(settings, say))
         observers = stack.enter_context(observers_of(settings, say))
         watch = Watch(
@@ -47,10 +48,10 @@ def run_agent(settings: Settings, *, say: Say, open_tables: OpenTables, ready: R
             inventory=observers.inventory,
         )
         watch.tick()
-        asyncio.run(_serve(watch, listener, say, ready))
+        asyncio.run(_serve(watch, listener, settings.server, say, ready))
 
 
-async def _serve(watch: Watch, listener: socket.socket, say: Say, ready: Ready) -> None:
+async def _serve(watch: Watch, listener: socket.socket, settings: Server, say: Say, ready: Ready) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
@@ -59,11 +60,12 @@ async def _serve(watch: Watch, listener: socket.socket, say: Say, ready: Ready) 
     from kindling.agent.server import HttpServer
     from kindling.api import create_app
 
-    server = HttpServer(create_app(watch), listener)
+    app = create_app(watch, settings, loopback=is_loopback(listener))
+    server = HttpServer(app, listener, settings)
     serving = asyncio.ensure_future(server.run())
     ticking = asyncio.ensure_future(watch.run(stop))
     memory.settle()
-    url = url_of(listener)
+    url = url_of(listener, tls=settings.tls_cert != NO_FILE)
     say(f"page and metrics on {url} and {url}/metrics")
     with ready(url):
         await asyncio.wait((serving, ticking), return_when=asyncio.FIRST_COMPLETED)

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from kindling.agent.tls import tls_context
+from kindling.config import Server
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
-_GRACE_SECONDS = 2
+_GRACE_SECONDS: Final = 2
+
+_BACKLOG: Final = 128
 
 
 class HttpServer:
     """Serves an application on a socket, in the running event loop, until `stop`."""
 
-    def __init__(self, app: Starlette, listener: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket, settings: Server | None = None) -> None:
+        """Raises SettingError: certificates that cannot be used."""
         import uvicorn
+
+        from kindling.agent.connections import Connection, Connections
+        from kindling.api.guard import LARGEST_HEAD
+
+        chosen = settings or Server()
+        connections = Connections(chosen)
+        context = tls_context(chosen)
 
         class Quiet(uvicorn.Server):
             """Sleeps until it is told to stop, instead of looking ten times a second."""
@@ -25,13 +38,32 @@ class HttpServer:
                 super().__init__(config)
                 self.stopped = asyncio.Event()
 
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                """As uvicorn's, but a handshake has to end in time."""
+                loop = asyncio.get_running_loop()
+
+                def connection() -> asyncio.Protocol:
+                    return Connection(self.config, self.server_state, {}, connections=connections)
+
+                self.servers = [
+                    await loop.create_server(
+                        connection,
+                        sock=each,
+                        ssl=context,
+                        backlog=_BACKLOG,
+                        ssl_handshake_timeout=chosen.header_seconds if context else None,
+                    )
+                    for each in sockets or ()
+                ]
+                self.started = True
+
             async def main_loop(self) -> None:
                 await self.stopped.wait()
 
         config = uvicorn.Config(
             app,
             loop="asyncio",
-            http="h11",
+            http=Connection,
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -41,9 +73,9 @@ class HttpServer:
             server_header=False,
             date_header=False,
             proxy_headers=False,
-            timeout_keep_alive=75,
+            timeout_keep_alive=max(1, round(chosen.idle_seconds)),
             timeout_graceful_shutdown=_GRACE_SECONDS,
-            limit_concurrency=64,
+            h11_max_incomplete_event_size=LARGEST_HEAD,
         )
         config.load()
         self._server = Quiet(config)

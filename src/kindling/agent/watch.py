@@ -10,7 +10,6 @@ from typing import Any, Final, Protocol
 
 import kindling
 from kindling.agent.memory import trim
-from kindling.api.ticks import Ticks
 from kindling.config import Settings
 from kindling.export.agent_stats import read_self
 from kindling.export.horizon import Horizon
@@ -18,6 +17,7 @@ from kindling.export.prometheus import Exporter
 from kindling.identity import Scopes
 from kindling.inventory import Recorder
 from kindling.model import Snapshot
+from kindling.table.ticks import Ticks
 
 #: Seconds after which free memory is given back.
 TRIM_EVERY_SECONDS: Final = 60.0

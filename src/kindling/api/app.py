@@ -1,103 +1,96 @@
-"""Routes."""
+"""Everything that can be asked, put together."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from kindling.api import external
+from kindling.api import inventory, problems, streams, tables
+from kindling.api.answers import StatusRecord, encode
 from kindling.api.compress import accepts_gzip, gzipped
-from kindling.api.page import render_page
+from kindling.api.guard import Guard
+from kindling.api.operations import JSON, TEXT, Operation
+from kindling.api.page import CONTENT_SECURITY_POLICY, render_page
+from kindling.api.parameters import one_of, read_query
 from kindling.api.view import View
-from kindling.errors import InputError
-from kindling.export import records
+from kindling.config import Server
 from kindling.export.coverage import coverage
-from kindling.export.prometheus import CONTENT_TYPE
-from kindling.export.tables import TABLES, Table, select
-from kindling.model import FailureEvent, RequestEvent
-
-MAX_EVENTS = 1_000
-
-Handler = Callable[[Request], Awaitable[Response]]
+from kindling.export.prometheus import content_type, wants_openmetrics
+from kindling.export.tables import TABLES
 
 
-def create_app(view: View) -> Starlette:
-    """The application over one agent."""
+def create_app(view: View, settings: Server | None = None, *, loopback: bool = True) -> ASGIApp:
+    """The application over one agent. `loopback`: it is reached from this host only.
 
-    async def metrics(request: Request) -> Response:
-        pieces = view.exporter.render(view.snapshot())
-        headers = {"content-type": CONTENT_TYPE, "vary": "accept-encoding"}
+    Raises SettingError: a token file that holds none.
+    """
+    settings = settings or Server()
+    operations = [*_operations(view), *streams.operations(view, streams.Streams(settings.max_streams))]
+
+    async def openapi(request: Request) -> Response:
+        # not made at the start: few ask, and what makes it takes memory
+        from kindling.api.openapi import document
+
+        read_query(request.scope["query_string"], ())
+        return Response(document(operations, (*inventory.PARTS, *streams.PARTS), settings), media_type=JSON)
+
+    async def nothing(request: Request) -> Response:
+        del request
+        return Response(status_code=204, headers={"cache-control": "max-age=86400"})
+
+    routes = [
+        *(operation.route() for operation in operations),
+        Route("/api/v1/openapi.json", openapi),
+        Route("/favicon.ico", nothing),
+    ]
+    app = Starlette(routes=routes, exception_handlers=problems.HANDLERS)
+    app.router.redirect_slashes = False
+    return Guard(app, settings, loopback=loopback)
+
+
+def _operations(view: View) -> list[Operation]:
+    def metrics(request: Request, given: Mapping[str, Any]) -> Response:
+        del given
+        openmetrics = wants_openmetrics(request.headers.get("accept", ""))
+        pieces = view.exporter.render(view.snapshot(), openmetrics=openmetrics)
+        headers = {"content-type": content_type(openmetrics=openmetrics), "vary": "accept, accept-encoding"}
         if accepts_gzip(request.headers.get("accept-encoding", "")):
             return Response(gzipped(pieces), headers={**headers, "content-encoding": "gzip"})
         return Response(b"".join(pieces), headers=headers)
 
-    async def healthz(request: Request) -> Response:
-        del request
+    def healthz(request: Request, given: Mapping[str, Any]) -> Response:
+        del request, given
         healthy = view.healthy()
-        return Response("ok\n" if healthy else "stale\n", 200 if healthy else 503, media_type="text/plain")
+        return Response("ok\n" if healthy else "stale\n", 200 if healthy else 503, media_type=TEXT)
 
-    def table(chosen: Table) -> Handler:
-        async def rows(request: Request) -> Response:
-            return _rows(view, chosen, request)
+    def status(request: Request, given: Mapping[str, Any]) -> Response:
+        del request, given
+        return Response(encode({**view.status(), "coverage": coverage(view.snapshot())}), media_type=JSON)
 
-        return rows
-
-    async def events(request: Request) -> Response:
-        limit = _limit(request.query_params.get("limit", "")) or MAX_EVENTS
-        snapshot = view.snapshot()
-        merged: list[RequestEvent | FailureEvent] = [*snapshot.requests, *snapshot.failures]
-        merged.sort(key=lambda event: event.time, reverse=True)
-        rows = [records.event(event) for event in merged[:limit]]
-        return _json({"table": "events", "total": len(merged), "coverage": coverage(snapshot), "rows": rows})
-
-    async def status(request: Request) -> Response:
+    def index(request: Request, given: Mapping[str, Any]) -> Response:
         del request
-        return _json({**view.status(), "coverage": coverage(view.snapshot())})
+        html = render_page(view.snapshot(), view.horizon, TABLES[given["table"]], node=view.exporter.node)
+        return HTMLResponse(html, headers={"content-security-policy": CONTENT_SECURITY_POLICY})
 
-    async def index(request: Request) -> Response:
-        shown = TABLES.get(request.query_params.get("table", ""), TABLES["external"])
-        html = render_page(view.snapshot(), view.horizon, shown, node=view.exporter.node)
-        return HTMLResponse(html, headers={"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"})
-
-    routes = [
-        Route("/", index),
-        Route("/metrics", metrics),
-        Route("/healthz", healthz),
-        Route("/api/v1/events", events),
-        Route("/api/v1/status", status),
-        *external.routes(view),
-        *(Route(f"/api/v1/{name}", table(chosen)) for name, chosen in TABLES.items() if name != "external"),
+    shown = one_of("table", "Which table the page shows.", list(TABLES), default="external")
+    return [
+        Operation("/", "page", "The live tables as a page", index, parameters=(shown,), media_type="text/html"),
+        Operation("/metrics", "metrics", "Metrics for Prometheus", metrics, media_type=TEXT),
+        Operation(
+            "/healthz",
+            "healthz",
+            "Whether the tables were read lately",
+            healthz,
+            media_type=TEXT,
+            answers=(200, 503),
+        ),
+        *tables.operations(view),
+        *inventory.operations(view),
+        Operation("/api/v1/status", "status", "The agent itself", status, answer=StatusRecord),
     ]
-    return Starlette(routes=routes, exception_handlers={InputError: _refuse})
-
-
-def _rows(view: View, table: Table, request: Request) -> Response:
-    query = request.query_params
-    snapshot = view.snapshot()
-    rows, total = select(
-        table, snapshot, view.horizon, sort=query.get("sort", ""), limit=_limit(query.get("limit", ""))
-    )
-    return _json({"table": table.name, "total": total, "coverage": coverage(snapshot), "rows": rows})
-
-
-def _limit(text: str) -> int:
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdigit()):
-        raise InputError(f"The limit {text!r} is not a number.", hint="Write a whole number; 0 means all.")
-    return int(text)
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
-
-
-async def _refuse(request: Request, error: Exception) -> Response:
-    del request
-    return _json({"error": str(error)}, 400)

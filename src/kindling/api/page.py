@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
 from html import escape
+from typing import Final
 
 from kindling.export import format as fmt
 from kindling.export.coverage import coverage, coverage_lines
@@ -21,6 +24,11 @@ th, td { padding: .2rem .6rem; text-align: left; white-space: nowrap; border-bot
 th { font-size: .8rem; position: sticky; top: 0; background: Canvas } .right { text-align: right }
 td.cut { max-width: 28rem; overflow: hidden; text-overflow: ellipsis } pre { white-space: pre-wrap }
 """
+#: Nothing runs, nothing is loaded, and of styles only the one above is applied.
+CONTENT_SECURITY_POLICY: Final = (
+    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
 
 
 def render_page(snapshot: Snapshot, horizon: Horizon, table: Table, *, node: str) -> str:

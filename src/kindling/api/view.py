@@ -8,6 +8,7 @@ from kindling.export.horizon import Horizon
 from kindling.export.prometheus import Exporter
 from kindling.inventory import Recorder
 from kindling.model import Snapshot
+from kindling.table.ticks import Ticks
 
 
 class View(Protocol):
@@ -23,6 +24,9 @@ class View(Protocol):
 
     @property
     def inventory(self) -> Recorder | None: ...
+
+    @property
+    def ticks(self) -> Ticks: ...
 
     def snapshot(self) -> Snapshot: ...
 

@@ -6,40 +6,24 @@ import gzip
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from asgi import get
 from factories import NOON, failure_event, flow, op, request_event, snapshot
+from fixed_agent import FixedView
 from kindling.api import create_app
 from kindling.api.compress import accepts_gzip
-from kindling.export.horizon import Horizon
-from kindling.export.prometheus import CONTENT_TYPE, Exporter
-from kindling.inventory import Recorder
-from kindling.model import Snapshot, Workload
+from kindling.export.prometheus import CONTENT_TYPE
+from kindling.model import Workload
 
 
-class FakeView:
-    """An agent that stands still."""
-
-    def __init__(self, shown: Snapshot, *, well: bool = True) -> None:
-        self.horizon = Horizon()
-        self.exporter = Exporter(node="node-1", horizon=self.horizon)
-        self.inventory: Recorder | None = None
-        self._shown = shown
-        self._well = well
-
-    def snapshot(self) -> Snapshot:
-        return self._shown
-
-    def status(self) -> dict[str, Any]:
-        return {"version": "9", "node": "node-1"}
-
+class _Stale(FixedView):
     def healthy(self) -> bool:
-        return self._well
+        return False
 
 
-def app(**values: Any) -> Starlette:
-    return create_app(FakeView(snapshot(**values)))
+def app(**values: Any) -> ASGIApp:
+    return create_app(FixedView(snapshot(**values)))
 
 
 def test_metrics() -> None:
@@ -66,7 +50,7 @@ def test_accepts_gzip(header: str, wanted: bool) -> None:
 
 def test_health() -> None:
     assert get(app(), "/healthz").status == 200
-    assert get(create_app(FakeView(snapshot(), well=False)), "/healthz").status == 503
+    assert get(create_app(_Stale(snapshot())), "/healthz").status == 503
 
 
 @pytest.mark.parametrize("table", ["flows", "requests", "dns", "external"])
@@ -88,13 +72,6 @@ def test_sort_and_limit() -> None:
     assert answer["total"] == 3
 
 
-@pytest.mark.parametrize("query", ["limit=x", "limit=-1", "sort=colour"])
-def test_bad_questions_are_refused(query: str) -> None:
-    answer = get(app(), f"/api/v1/flows?{query}")
-    assert answer.status == 400
-    assert answer.json()["error"]
-
-
 def test_events_newest_first() -> None:
     requests = [request_event(time=NOON), request_event(time=NOON + 2)]
     rows = get(app(requests=requests, failures=[failure_event(time=NOON + 1)]), "/api/v1/events").json()["rows"]
@@ -111,7 +88,7 @@ def test_status_carries_the_coverage() -> None:
 def test_the_page_escapes_what_comes_from_outside() -> None:
     evil = "<script>alert(1)</script>"
     shown = app(flows=[flow(name=evil, workload=Workload(kind="process", name=evil), opened=1)])
-    for table in ("external", "flows", "nonsense"):
+    for table in ("external", "flows"):
         page = get(shown, f"/?table={table}")
         assert evil not in page.text
         assert "&lt;script&gt;" in page.text

@@ -1,0 +1,27 @@
+"""Who asks, as far as an address tells."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address
+
+from starlette.types import Scope
+
+
+def peer_of(scope: Scope) -> str:
+    """The address; of IPv6 its /64, for a host has as many addresses there as it likes."""
+    client = scope.get("client")
+    return network_of(client[0]) if client else ""
+
+
+def network_of(address: str) -> str:
+    """What is counted together."""
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(ip, IPv6Address):
+        if ip.ipv4_mapped:
+            return str(ip.ipv4_mapped)
+        if not ip.is_loopback:
+            return f"{IPv6Address(int(ip) >> 64 << 64)}/64"
+    return str(ip)
