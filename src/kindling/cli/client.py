@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urlencode, urlsplit
 
-from kindling.config import DEFAULT_LISTEN
 from kindling.errors import InputError, KindlingError, PrivilegeError, SettingError, UnreachableError
 
 if TYPE_CHECKING:
     import http.client
     import ssl
 
-DEFAULT_URL = f"http://{DEFAULT_LISTEN}"
+#: Where an agent listens unless told otherwise: `config.DEFAULT_LISTEN`, without importing every setting.
+DEFAULT_URL = "http://127.0.0.1:9500"
 TIMEOUT_SECONDS = 10
 
 Parameters = Mapping[str, str | int] | Iterable[tuple[str, str | int]]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import click
 from click.shell_completion import CompletionItem
@@ -26,6 +27,7 @@ COMMANDS: Final = {
     "status": "How the agent is: cost, fill of its tables, losses.",
     "replay": "The same tables of a capture file (needs no privilege).",
     "check": "What this kernel allows, and what is missed without it.",
+    "uninstall": "Remove what a killed agent left in the kernel.",
     "completion": "Completion for bash, zsh or fish.",
 }
 
@@ -70,6 +72,12 @@ class Commands(click.Group):
         commands = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
         return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return _nobody_reads()  # before click makes an error of it
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
         with formatter.section("Commands"):
@@ -98,9 +106,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        # the reader has seen enough (`kindling flows | head`); keep the interpreter from complaining at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _nobody_reads()
+
+
+def _nobody_reads() -> int:
+    """The reader has seen enough (`kindling flows | head`): that is no failure, and the interpreter need not complain
+    about it at its end.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _complain(error: KindlingError) -> int:
@@ -114,4 +128,7 @@ def _complain(error: KindlingError) -> int:
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a locale that cannot say µs gets \xb5s, not a traceback
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import shutil
 import sys
 import time
@@ -28,6 +29,8 @@ def repeat(seconds: float, once: Callable[[], None]) -> NoReturn:
     due = time.monotonic()
     while True:
         once()
+        if _nobody_reads():
+            raise BrokenPipeError
         due = max(due + seconds, time.monotonic())
         time.sleep(max(0.0, due - time.monotonic()))
 
@@ -46,3 +49,13 @@ def _or_why_not(lines: Lines) -> list[str]:
         return lines()
     except UnreachableError as error:
         return [error.message, "", "Still trying; Ctrl-C ends."]
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe whose other end is closed: who has nothing to write would never notice."""
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout, 0)
+    except (OSError, ValueError):  # no file at all
+        return False
+    return any(events & select.POLLERR for _, events in poll.poll(0))

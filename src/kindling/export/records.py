@@ -17,7 +17,6 @@ from kindling.export.record_types import (
     WorkloadRecord,
 )
 from kindling.model import DnsAnswer, FailureEvent, FlowLabels, FlowRow, OpLabels, OpRow, RequestEvent, Workload
-from kindling.protocols.registry import by_name
 
 Record = dict[str, Any]
 
@@ -132,6 +131,8 @@ def outcome(labels: OpLabels) -> str:
     if not status:
         return "no answer"
     if labels.protocol == "dns" and status.isdigit():
+        from kindling.protocols.registry import by_name  # commands that ask an agent need no parsers
+
         return by_name("dns").explain(int(status) + 1)  # the probe counts rcodes from 1 on
     return status
 
