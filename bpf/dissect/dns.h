@@ -171,13 +171,14 @@ static __noinline int dns_message(void *skb, struct conn *c, struct window *w,
 	}
 	if (asking)
 		return 1;
-	query_answer(c, key, m.rcode + 1, m.rcode, len, now);
-	if (c->role != ROLE_CLIENT || !m.records || !off)
+	op = query_answer(c, key, m.rcode + 1, m.rcode, len, now);
+	/* what nobody asked for names nothing */
+	if (!op || c->role != ROLE_CLIENT || !m.records || !off)
 		return 1;
 	/* type and class stand behind the name */
 	content = dns_content(skb, off + DNS_HEADER + m.name_len + 4, off + len, m.records);
 	if (content)
-		content = mix_end(mix(content, m.name_len) ^ c->owner);
+		content = mix_end(mix(content, op) ^ c->owner);
 	dns_send(skb, c, off, len, content);
 	return 1;
 }

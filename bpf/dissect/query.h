@@ -34,8 +34,8 @@ static __always_inline void query_ask(struct conn *c, __u64 key, __u64 op, __u32
 		lose(LOST_PENDING_FULL);
 }
 
-/* Whether the answer was waited for. */
-static __always_inline int query_answer(struct conn *c, __u64 key, __u32 status, __u32 failed,
+/* The operation that was waited for, 0: none was. */
+static __always_inline __u64 query_answer(struct conn *c, __u64 key, __u32 status, __u32 failed,
 					__u32 bytes, __u64 now)
 {
 	struct pending *p = bpf_map_lookup_elem(&pendings, &key);
@@ -52,7 +52,7 @@ static __always_inline int query_answer(struct conn *c, __u64 key, __u32 status,
 	if (bpf_map_delete_elem(&pendings, &key))
 		return 0;
 	op_record(c, 0, &o, now);
-	return 1;
+	return o.op;
 }
 
 #endif
