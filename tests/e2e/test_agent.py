@@ -148,7 +148,7 @@ def test_the_commands_answer(agent: Agent, table: str) -> None:
 def test_top_and_the_page(agent: Agent) -> None:
     shown = kindling("top", "--once", "--url", agent.url)
     assert shown.returncode == 0
-    assert "Connections: who talks to whom" in shown.stdout
+    assert "[1 external]" in shown.stdout
     page = subprocess.run(["curl", "--silent", agent.url], capture_output=True, text=True, check=True).stdout
     assert page.startswith("<!doctype html>")
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from factories import CURL, flow, op
-from kindling.cli.main import COMMANDS
+from kindling.cli.main import COMMANDS, INTERRUPTED, cli
 from kindling.export import records
 from kindling.export.families import FAMILIES, Family
 from kindling.model.codes import LOST_REASONS
@@ -47,14 +46,31 @@ def test_every_command_is_documented(name: str) -> None:
     assert f"| `kindling {name}` |" in COMMANDS_PAGE
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "check"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_of_a_command_is_documented(name: str) -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", "kindling.cli", name, "--help"], capture_output=True, text=True, check=True
-    ).stdout
-    options = set(re.findall(r"^  (?:-\w, )?(--[a-z-]+)", shown, re.MULTILINE)) - {"--help"}
-    for option in options - {"--once"}:
-        assert option in COMMANDS_PAGE
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    written = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    options = {option for option in written if option.startswith("-")}
+    assert not {
+        option
+        for option in options
+        if f"{option}`" not in COMMANDS_PAGE
+        and f"{option} " not in COMMANDS_PAGE
+        and f"[{option}]" not in COMMANDS_PAGE
+    }
+
+
+def test_no_option_is_documented_that_does_not_exist() -> None:
+    contexts = [cli.get_command(click.Context(cli), name) for name in COMMANDS]
+    known = {option for command in contexts if command for parameter in command.params for option in parameter.opts}
+    documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", COMMANDS_PAGE))
+    assert documented - known == {"--help", "--version"}
+
+
+@pytest.mark.parametrize("code", [*range(6), INTERRUPTED])
+def test_every_exit_code_is_documented(code: int) -> None:
+    assert f"| {code} | " in COMMANDS_PAGE
 
 
 def test_every_field_of_a_record_is_documented() -> None:

@@ -14,6 +14,8 @@ Requests of known protocols (HTTP/1, DNS, NTP), by operation and status.
   kindling requests                      the most frequent ones
   kindling requests --sort error         failed ones first
   kindling requests --sort mean_ns       the slowest ones first
+  kindling requests --protocol http --workload shop --search /users
+  kindling requests --output markdown --limit 10 >> report.md
   kindling requests --output json | jq '[.rows[].count] | add'
 
 Variable parts of a path are collapsed: /users/17 and /users/18 are /users/*. Connections that did not
