@@ -28,6 +28,7 @@ def main() -> None:
     """Print what is said, then a line of JSON for each reading, until SIGTERM."""
     pins, state, interval, hasty, keep = sys.argv[1:]
     settings = Settings(
+        data=Path(state).parent,
         recycling=HASTY if hasty == "1" else Recycling(),
         limits=Limits(),
         query_timeout=1.0,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from kindling.agent.privileges import keep_only_needed
 from kindling.config import Persistence, Settings
 from kindling.model import Snapshot
 
@@ -77,6 +78,8 @@ def live_tables(settings: Settings, say: Say) -> Iterator[LiveTables]:
             if journal.failing:
                 say(f"cannot write {journal.path}: should this agent be killed, its counters begin anew")
         del saved
+        kept = keep_only_needed(settings.data)
+        say(f"capabilities kept: {', '.join(kept) or 'none'}")
         try:
             yield LiveTables(collector, source, host)
         finally:
