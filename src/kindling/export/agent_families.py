@@ -94,6 +94,9 @@ def _part(name: str, kind: FamilyType, unit: str, text: str) -> Family:
 #: Key of `Snapshot.stats` -> the family that shows it.
 PART_STATS: Final = {
     "events": _part("events_total", "counter", "", "Events the probe sent: requests, failures, DNS answers."),
+    "rows_expired": _part("rows_expired_total", "counter", "rows", "Rows forgotten because they were idle."),
+    "rows_evicted": _part("rows_evicted_total", "counter", "rows", "Rows forgotten because there were too many."),
+    "journal_failing": _part("journal_failing", "gauge", "", "1 while what a restart needs cannot be written."),
     "dns_names": _part("dns_names", "gauge", "", "Addresses whose name is known from DNS answers."),
     "inventory.rows": _part("inventory_rows", "gauge", "rows", "Entries of the list of external destinations."),
     "inventory.pending": _part("inventory_pending", "gauge", "rows", "Changed entries not yet written to disk."),

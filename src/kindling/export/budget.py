@@ -19,8 +19,18 @@ class Account:
 
     def __init__(self, budget: Budget, guaranteed: int) -> None:
         self._budget = budget
+        self._used = 0
         self.guaranteed = guaranteed
-        self.used = 0
+
+    @property
+    def used(self) -> int:
+        """Series in use."""
+        return self._used
+
+    @used.setter
+    def used(self, used: int) -> None:
+        self._budget.claimed += max(used, self.guaranteed) - max(self._used, self.guaranteed)
+        self._used = used
 
     def take(self, cost: int) -> bool:
         """Use so many series more, if there is room."""
@@ -35,7 +45,7 @@ class Account:
         return self._room(int(_SPARE * self._budget.total))
 
     def _room(self, cost: int) -> bool:
-        beyond = self.used + cost - max(self.used, self.guaranteed)
+        beyond = self._used + cost - max(self._used, self.guaranteed)
         return beyond <= 0 or self._budget.claimed + beyond <= self._budget.total
 
 
@@ -45,19 +55,17 @@ class Budget:
     def __init__(self, total: int) -> None:
         self.total = total
         self.dropped: Counter[str] = Counter()
-        """By family: label sets that got no series of their own."""
+        """By family, each from the start: label sets that got no series of their own."""
+        self.claimed = 0
+        """Series in use, and those that are guaranteed and not yet in use."""
         self._accounts: list[Account] = []
 
     def account(self, share: float) -> Account:
         """An account with this share of the budget guaranteed."""
         opened = Account(self, int(share * self.total))
         self._accounts.append(opened)
+        self.claimed += opened.guaranteed
         return opened
-
-    @property
-    def claimed(self) -> int:
-        """Series in use, and those that are guaranteed and not yet in use."""
-        return sum([max(a.used, a.guaranteed) for a in self._accounts])
 
     @property
     def used(self) -> int:

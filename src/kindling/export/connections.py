@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Final
 
 from kindling.export import families as f
@@ -78,6 +78,9 @@ class PairSection(_TcpSection):
     def values(self, row: FlowRow) -> Totals:
         return (row.retransmits,)
 
+    def sum(self, rows: Collection[FlowRow]) -> Totals:
+        return (sum([row.retransmits for row in rows]),)
+
     def lines(self, *, openmetrics: bool) -> Lines:
         srtt: Lines = [f.TCP_SRTT.heading(openmetrics=openmetrics)]
         again: Lines = [f.TCP_RETRANSMITS.heading(openmetrics=openmetrics)]
@@ -104,6 +107,12 @@ def failures(row: FlowRow) -> Totals:
     """By reason, in the order of FAILURE_NAMES."""
     failed = row.failed
     return tuple([failed[reason] for reason in FAILURE_NAMES])
+
+
+def sum_failures(rows: Iterable[FlowRow]) -> Totals:
+    """The same over many rows, few of which have any."""
+    failed = [row.failed for row in rows if any(row.failed.values())]
+    return tuple([sum([each[reason] for each in failed]) for reason in FAILURE_NAMES])
 
 
 class ConnectSection(_TcpSection):
@@ -139,6 +148,10 @@ class ConnectSection(_TcpSection):
 
     def values(self, row: FlowRow) -> Totals:
         return (row.connect_count, row.connect_ns, *failures(row))
+
+    def sum(self, rows: Collection[FlowRow]) -> Totals:
+        counts, times = [row.connect_count for row in rows], [row.connect_ns for row in rows]
+        return (sum(counts), sum(times), *sum_failures(rows))
 
     def lines(self, *, openmetrics: bool) -> Lines:
         total: Lines = [f.TCP_CONNECTS.heading(openmetrics=openmetrics)]

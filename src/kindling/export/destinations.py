@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Final
 
 from kindling.export import families as f
 from kindling.export.budget import Budget
-from kindling.export.connections import failures
+from kindling.export.connections import failures, sum_failures
 from kindling.export.lines import Lines, prefixed
 from kindling.export.peers import side
 from kindling.export.requests import OTHER
@@ -63,6 +63,11 @@ class DestinationSection(Section[FlowRow]):
 
     def values(self, row: FlowRow) -> Totals:
         return (row.opened, row.bytes_out, row.bytes_in, *failures(row))
+
+    def sum(self, rows: Collection[FlowRow]) -> Totals:
+        opened = sum([row.opened for row in rows])
+        out, into = sum([row.bytes_out for row in rows]), sum([row.bytes_in for row in rows])
+        return (opened, out, into, *sum_failures(rows))
 
     def lines(self, *, openmetrics: bool) -> Lines:
         if not len(self):

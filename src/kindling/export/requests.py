@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import ClassVar, NamedTuple
 
 from kindling.export import families as f
@@ -41,6 +41,15 @@ class RequestSection(Section[OpRow]):
 
     def values(self, row: OpRow) -> Totals:
         return (row.count, row.slow, row.duration_ns, row.request_bytes, row.response_bytes)
+
+    def sum(self, rows: Collection[OpRow]) -> Totals:
+        return (
+            sum([row.count for row in rows]),
+            sum([row.slow for row in rows]),
+            sum([row.duration_ns for row in rows]),
+            sum([row.request_bytes for row in rows]),
+            sum([row.response_bytes for row in rows]),
+        )
 
     def lines(self, *, openmetrics: bool) -> Lines:
         counts, times, asked, answered = ([family.heading(openmetrics=openmetrics)] for family in self.named)

@@ -56,6 +56,8 @@ class Section(ABC, Generic[Row]):
 
     def __init__(self, budget: Budget, is_idle: Callable[[Row], bool]) -> None:
         self._budget = budget
+        for family in self.families:
+            budget.dropped[family.name] = 0
         self.account: Account = budget.account(self.share)
         self._is_idle: Callable[[Row], bool] = is_idle
         self._shown: dict[Hashable, Series[Row]] = {}
@@ -142,7 +144,7 @@ class Section(ABC, Generic[Row]):
         return sums
 
     def sum(self, rows: Collection[Row]) -> Totals:
-        """Sums of the counters of rows; () of none."""
+        """Sums of `values` over rows; () of none. Sections whose rows are many do it a column at a time."""
         return tuple(map(sum, zip(*map(self.values, rows), strict=True)))
 
     # --- rows --------------------------------------------------------------------------------

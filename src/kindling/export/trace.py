@@ -166,15 +166,15 @@ class AddressSection(Section[FlowRow]):
         asked = _requests_by_address(ops)
         lines: Lines = []
         for series in self:
+            row = series.rows[0]
             ns = count = 0
-            for row in series.rows:
-                flow = row.labels
-                known = asked.get((flow.workload, flow.remote_ip, flow.port)) if flow.protocol in _READ else None
-                if known is not None:
-                    ns, count = known
-                    break
-                ns += row.connect_ns
-                count += row.connect_count
+            if row.labels.protocol in _READ:
+                for op in asked.get(row.labels.remote_ip, ()):
+                    if op.labels.port == row.labels.port and op.labels.workload == row.labels.workload:
+                        ns += op.duration_ns
+                        count += op.count
+            if not count:
+                ns, count = sum([r.connect_ns for r in series.rows]), sum([r.connect_count for r in series.rows])
             lines += (name, series.text, f"}} {ns // count if count else 0}\n")
         return lines
 
@@ -183,13 +183,10 @@ def _protocol(row: FlowRow) -> str:
     return row.labels.protocol if row.labels.protocol in _READ else UNREAD
 
 
-def _requests_by_address(ops: Iterable[OpRow]) -> dict[Hashable, tuple[int, int]]:
-    """Sum of durations and count of the requests of clients."""
-    sums: dict[Hashable, tuple[int, int]] = {}
+def _requests_by_address(ops: Iterable[OpRow]) -> dict[str, list[OpRow]]:
+    """Requests of clients."""
+    found: dict[str, list[OpRow]] = {}
     for row in ops:
-        op = row.labels
-        if op.role == "client":
-            key = (op.workload, op.remote_ip, op.port)
-            ns, count = sums.get(key, (0, 0))
-            sums[key] = (ns + row.duration_ns, count + row.count)
-    return sums
+        if row.labels.role == "client":
+            found.setdefault(row.labels.remote_ip, []).append(row)
+    return found

@@ -73,21 +73,14 @@ def everything() -> Snapshot:
     )
 
 
-def crowded() -> Exporter:
-    """An exporter that had to fold something."""
-    using = Exporter(node="node-1", settings=Metrics(series=1_000))
-    text_of(snapshot(ops=[op((1,), content=f"/{i}") for i in range(100)]), using)
-    return using
-
-
 def test_every_family_appears_and_no_other() -> None:
-    text = text_of(everything(), crowded())
+    text = text_of(everything())
     found = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     assert found == {family.name for family in FAMILIES}
 
 
 def test_labels_are_those_of_the_table_of_families() -> None:
-    metrics = parse(text_of(everything(), crowded()))
+    metrics = parse(text_of(everything()))
     for family in FAMILIES:
         metric = metrics[family.name.removesuffix("_total") if family.type == "counter" else family.name]
         assert metric.type == family.type

@@ -33,6 +33,8 @@ USER_QUERY = 'count by (dst_ip) (kindling_trace_request_duration_nanoseconds{dst
 PAGE = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
 START_SECONDS = 60
 
+STATS = {"ticks": 60, "tick_seconds": 0.2, "flow_slots": 16_383, "flow_slots_used": 205}
+
 
 class Prometheus:
     """Its HTTP API."""
@@ -90,7 +92,7 @@ def host() -> Snapshot:
     for row in rows:
         row.first_seen = row.last_seen = now
     event = request_event(time=now, remote_ip="93.184.216.34")
-    return snapshot(time=now, since=now - 60, flows=flows, ops=ops, requests=[event])
+    return snapshot(time=now, since=now - 60, flows=flows, ops=ops, requests=[event], stats=STATS)
 
 
 @pytest.fixture(scope="module")
