@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from kindling.inventory.counters import COUNTERS, EVIDENCE, TOTALS
@@ -191,19 +191,31 @@ def workloads(connection: sqlite3.Connection) -> dict[int, Who]:
     return {number: Who(*values) for number, *values in found}
 
 
-def items(connection: sqlite3.Connection, since: float | None = None, until: float | None = None) -> list[Item]:
-    """Entries that were seen within a time, with what they counted on the days (UTC) that it touches."""
+def items(
+    connection: sqlite3.Connection,
+    since: float | None = None,
+    until: float | None = None,
+    only: Sequence[int] | None = None,
+) -> list[Item]:
+    """Entries that were seen within a time, with what they counted on the days (UTC) that it touches.
+
+    `only`: of the entries with these numbers.
+    """
     who = workloads(connection)
-    condition, bounds = [], []
+    condition: list[str] = []
+    bounds: list[float] = []
     if since is not None:
         condition.append("last_seen >= ?")
         bounds.append(since)
     if until is not None:
         condition.append("min(first_seen, last_seen) <= ?")
         bounds.append(until)
+    if only is not None:
+        condition.append("id IN (SELECT value FROM json_each(?))")
     where = f" WHERE {' AND '.join(condition)}" if condition else ""
-    found = [Item(who[values[1]], values) for values in connection.execute(_ENTRIES + where, bounds)]
-    if condition:
+    values = bounds if only is None else [*bounds, json.dumps(list(only))]
+    found = [Item(who[row[1]], row) for row in connection.execute(_ENTRIES + where, values)]
+    if since is not None or until is not None:
         _count_days_only(connection, found, since, until)
     return _joined(found)
 

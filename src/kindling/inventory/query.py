@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from kindling.errors import InputError
 from kindling.export.filters import Filter
+from kindling.inventory import leading
 from kindling.inventory.counters import COUNTERS, EVIDENCE, TOTALS
 from kindling.inventory.groups import GROUPINGS, grouped
 from kindling.inventory.items import LAST_DAY, Item, Record, day_of, items, numbers, total
@@ -80,19 +81,39 @@ class Answer:
 
 def answer(connection: sqlite3.Connection, query: Query, active: Iterable[FlowRow] = ()) -> Answer:
     """`active`: rows with open connections; their number is not stored."""
-    found = _wanted(connection, query)
-    _count_active(found, active)
-    sums = total(found)
-    by_evidence: dict[str, int] = {evidence: n for evidence, n in zip(EVIDENCE, sums[len(TOTALS) :], strict=True) if n}
-    rows: Sequence[Record]
-    if query.group_by:
-        groups = _sorted(grouped(found, query.group_by), query, itemgetter(query.key))
-        count, rows = len(groups), groups[: query.limit or None]
-    else:
-        chosen = _sorted(found, query, attrgetter(query.key))
-        count, rows = len(chosen), [item.record() for item in chosen[: query.limit or None]]
+    rows, count, counters = _first_rows(connection, query, active) or _all_rows(connection, query, active)
+    shares = zip(EVIDENCE, counters[len(TOTALS) :], strict=True)
+    by_evidence: dict[str, int] = {evidence: n for evidence, n in shares if n}
     timed = query.wanted.since is not None or query.wanted.until is not None
-    return Answer(rows, count, sums[0], by_evidence, periods(connection), whole_days=timed)
+    return Answer(rows, count, counters[0], by_evidence, periods(connection), whole_days=timed)
+
+
+#: Records, how many there are before the limit, and the counters of all.
+_Rows = tuple[Sequence[Record], int, tuple[int, ...]]
+
+
+def _first_rows(connection: sqlite3.Connection, query: Query, active: Iterable[FlowRow]) -> _Rows | None:
+    """The quick way, for questions that allow it: the top of the whole list."""
+    whole = query.wanted == Filter() and query.new_since is None and not query.group_by
+    if not whole or not query.limit or query.key not in leading.KEYS:
+        return None
+    found, count = leading.leading(connection, query.key, limit=query.limit, backwards=query.sort.startswith("-"))
+    _count_active(found, active)
+    return [item.record() for item in found], count, leading.sums(connection)
+
+
+def _all_rows(connection: sqlite3.Connection, query: Query, active: Iterable[FlowRow]) -> _Rows:
+    found = _wanted(connection, query)
+    if query.group_by:
+        _count_active(found, active)
+        groups = _sorted(grouped(found, query.group_by), query, itemgetter(query.key))
+        return groups[: query.limit or None], len(groups), total(found)
+    if query.key == "active":
+        _count_active(found, active)
+    chosen = _sorted(found, query, attrgetter(query.key))[: query.limit or None]
+    if query.key != "active":
+        _count_active(chosen, active)
+    return [item.record() for item in chosen], len(found), total(found)
 
 
 def _wanted(connection: sqlite3.Connection, query: Query) -> list[Item]:
@@ -119,22 +140,23 @@ def _sorted(rows: Iterable[Any], query: Query, value: Any) -> list[Any]:
 
 
 def _count_active(found: Iterable[Item], active: Iterable[FlowRow]) -> None:
-    rows = list(active)
-    if not rows:
-        return
-    by_key: dict[tuple[object, ...], Item] = {}
-    for item in found:
-        who = item.who
-        peer = (who.kind, who.namespace, who.name, who.container, item.destination, item.port, item.transport)
-        by_key[(*peer, item.protocol)] = item
-        by_key.setdefault(peer, item)
-    for row in rows:
+    """Open connections of each entry. Those of a protocol that has no entry yet are given to one of the same port."""
+    by_peer: dict[tuple[object, ...], list[FlowRow]] = {}
+    for row in active:
         labels, owner = row.labels, row.labels.workload
         destination = labels.name or labels.remote_ip
-        peer = (owner.kind, owner.namespace, owner.name, owner.container, destination, labels.port, labels.transport)
-        target = by_key.get((*peer, labels.protocol)) or by_key.get(peer)
-        if target:
-            target.active += row.active
+        who = (owner.kind, owner.namespace, owner.name, owner.container)
+        by_peer.setdefault((*who, destination, labels.port, labels.transport), []).append(row)
+    taken: dict[tuple[object, ...], list[Item]] = {}
+    for item in found if by_peer else ():
+        its = item.who
+        peer = (its.kind, its.namespace, its.name, its.container, item.destination, item.port, item.transport)
+        if peer in by_peer:
+            taken.setdefault(peer, []).append(item)
+    for key, targets in taken.items():
+        for row in by_peer[key]:
+            exact = [item for item in targets if item.protocol == row.labels.protocol]
+            (exact or targets)[0].active += row.active
 
 
 # --- history ------------------------------------------------------------------------------------

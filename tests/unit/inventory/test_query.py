@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from factories import NGINX, NOON, SHOP, flow
 from kindling.errors import InputError
 from kindling.export.filters import Filter
+from kindling.inventory import leading
 from kindling.inventory.domain import registrable
 from kindling.inventory.entries import DAY_SECONDS
 from kindling.inventory.groups import NO_NAME
@@ -122,6 +123,26 @@ def test_every_order(kept: Store, key: str) -> None:
     values = [row[key] for row in forth]
     assert values == sorted(values, reverse=isinstance(values[0], int | float))
     assert [row[key] for row in back] == values[::-1]
+
+
+@pytest.mark.parametrize("key", leading.KEYS)
+@pytest.mark.parametrize("turn", ["", "-"])
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_the_quick_way_finds_the_same(kept: Store, key: str, turn: str, limit: int) -> None:
+    """Failures of an unknown protocol joined to a known one included."""
+    write(
+        kept,
+        seen(NOON - 5, NOON + 9, name="a.example.org", protocol="unknown", failed={"reset": 30}),
+        seen(NOON - 5, NOON + 9, name="b.example.org", protocol="unknown", failed={"reset": 2}, workload=SHOP),
+        seen(NOON - 5, NOON + 8, name="b.example.org", protocol="http", opened=90, workload=SHOP),
+    )
+    open_now = [flow(name="a.example.org", protocol="unknown", active=4)]
+    quick = kept.ask([], lambda c: answer(c, Query(sort=turn + key, limit=limit), open_now))
+    whole = kept.ask([], lambda c: answer(c, Query(Filter(since=0.0), sort=turn + key, limit=limit), open_now))
+    assert [row[key] for row in quick.rows] == [row[key] for row in whole.rows]
+    assert (quick.total, quick.connections, quick.by_evidence) == (whole.total, whole.connections, whole.by_evidence)
+    if limit == 100:
+        assert sorted(map(str, quick.rows)) == sorted(map(str, whole.rows))
 
 
 def test_limit(kept: Store) -> None:
