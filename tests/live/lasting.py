@@ -89,6 +89,7 @@ class LastingAgent:
         self.starts = 0
         self.reading = Reading()
         self.keep = False
+        self.prefix: list[str] = []
         self._interval = interval
         self._hasty = hasty
         self._process: subprocess.Popen[bytes] | None = None
@@ -102,7 +103,16 @@ class LastingAgent:
     def start(self) -> None:
         """Returns as soon as it has read once."""
         flags = "1" if self._hasty else "0", "1" if self.keep else "0"
-        command = [sys.executable, "-m", "live.lasting", str(self.pins), str(self.state), str(self._interval), *flags]
+        command = [
+            *self.prefix,
+            sys.executable,
+            "-m",
+            "live.lasting",
+            str(self.pins),
+            str(self.state),
+            str(self._interval),
+            *flags,
+        ]
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
         self._rest = b""
