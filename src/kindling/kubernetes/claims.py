@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Generic, TypeVar
 
 _CLOCKS: Final = 2.0
@@ -35,11 +36,11 @@ class Claims(Generic[T]):
             if claim.key == key and claim.until is None:
                 claim.holder = holder
                 return
-        for claim in claims:
-            if claim.until is None:
-                claim.until = max(claim.since, since)
         claims.append(Claim(key, holder, since))
         claims.sort(key=lambda claim: claim.since)
+        for claim, following in pairwise(claims):
+            if claim.until is None:
+                claim.until = following.since
         del claims[:-_REMEMBERED]
 
     def release(self, address: str, key: str, until: float) -> None:

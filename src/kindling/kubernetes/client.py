@@ -98,7 +98,11 @@ class Client:
             )
         else:
             connection = http.client.HTTPConnection(access.host, access.port, timeout=_CONNECT_SECONDS)
-        connection.connect()
+        try:
+            connection.connect()
+        except BaseException:
+            connection.close()
+            raise
         connection.sock.settimeout(timeout)
         return connection
 

@@ -99,11 +99,19 @@ class Reflector(Generic[T]):
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """Does not wait: a thread that hangs in a read ends with the process."""
+    def stop(self, patience: float = 0.0) -> None:
+        """Waits no longer than said: a thread that hangs in a read ends with the process."""
         self._stop.set()
+        if patience:
+            self._thread.join(patience)
 
     def run(self) -> None:
+        try:
+            self._keep_up()
+        finally:
+            self._client.close()
+
+    def _keep_up(self) -> None:
         while not self._stop.is_set():
             try:
                 if not self._version:

@@ -1,0 +1,197 @@
+"""Questions to a cluster: the answers are written as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kindling.kubernetes.cluster import Cluster
+from kindling.kubernetes.objects import EndpointSlice, Node, Pod, Service
+from kindling.kubernetes.reflect import Change
+from kindling.model.peer import Peer
+
+NOW = 1_700_000_000.0
+START = "2023-11-14T22:00:00Z"
+
+
+def put(cluster: Cluster, kind: type[Any], found: dict[str, Any], now: float = NOW) -> None:
+    cluster.apply(kind, Change("put", msgspec.convert(found, kind)), now)
+
+
+def pod(name: str, ip: str, uid: str = "", **more: Any) -> dict[str, Any]:
+    status = {"phase": "Running", "startTime": START, "podIPs": [{"ip": each} for each in ip.split()]}
+    return {
+        "metadata": {"name": name, "namespace": "shop", "uid": uid or name, **more.pop("metadata", {})},
+        "spec": {"nodeName": "n1", "hostNetwork": more.pop("host", False)},
+        "status": {**status, **more},
+    }
+
+
+def cluster() -> Cluster:
+    made = Cluster(node="n1")
+    owner = {
+        "labels": {"pod-template-hash": "77"},
+        "ownerReferences": [{"kind": "ReplicaSet", "name": "web-77", "controller": True}],
+    }
+    container = {"name": "nginx", "containerID": "containerd://" + "a" * 64}
+    put(made, Pod, pod("web-77-1", "10.1.0.5 fd00::5", metadata=owner, containerStatuses=[container]))
+    put(made, Pod, pod("agent", "192.168.0.1", host=True))
+    service = {
+        "clusterIPs": ["10.96.0.10", "fd01::10"],
+        "externalIPs": ["198.51.100.7"],
+        "ports": [{"port": 80, "nodePort": 30080, "protocol": "TCP"}],
+    }
+    balanced = {"loadBalancer": {"ingress": [{"ip": "198.51.100.9"}]}}
+    put(
+        made,
+        Service,
+        {"metadata": {"name": "web", "namespace": "shop", "uid": "s1"}, "spec": service, "status": balanced},
+    )
+    put(made, Service, {"metadata": {"name": "api", "namespace": "shop", "uid": "s2"}, "spec": {"clusterIP": "None"}})
+    put(
+        made,
+        Service,
+        {
+            "metadata": {"name": "pay", "namespace": "shop", "uid": "s3"},
+            "spec": {"type": "ExternalName", "externalName": "Pay.example.com."},
+        },
+    )
+    put(made, EndpointSlice, slice_("web", "10.1.0.5", 8080, "e1"))
+    put(made, EndpointSlice, slice_("kubernetes", "192.168.0.1", 6443, "e2", namespace="default"))
+    put(
+        made,
+        Node,
+        {
+            "metadata": {"name": "n1", "uid": "n1"},
+            "spec": {"podCIDRs": ["10.1.0.0/24", "odd"]},
+            "status": {
+                "addresses": [
+                    {"type": "InternalIP", "address": "192.168.0.1"},
+                    {"type": "ExternalIP", "address": "203.0.113.1"},
+                    {"type": "Hostname", "address": "n1"},
+                ]
+            },
+        },
+    )
+    return made
+
+
+def slice_(service: str, address: str, port: int, uid: str, namespace: str = "shop") -> dict[str, Any]:
+    return {
+        "metadata": {"uid": uid, "namespace": namespace, "labels": {"kubernetes.io/service-name": service}},
+        "endpoints": [{"addresses": [address]}],
+        "ports": [{"port": port}],
+    }
+
+
+WEB_POD = Peer("pod", "shop", "deployment", "web", pod="web-77-1", service="web", node="n1")
+WEB = Peer("service", "shop", "service", "web", service="web")
+NODE = Peer("node", workload_kind="node", workload_name="n1", node="n1")
+
+PEERS = {
+    ("10.1.0.5", 8080): WEB_POD,
+    ("fd00::5", 8080): Peer("pod", "shop", "deployment", "web", pod="web-77-1", node="n1"),
+    ("10.96.0.10", 80): WEB,
+    ("fd01::10", 80): WEB,
+    ("198.51.100.7", 80): WEB,
+    ("198.51.100.9", 80): WEB,
+    ("192.168.0.1", 30080): WEB,
+    ("203.0.113.1", 30080): WEB,
+    ("192.168.0.1", 10250): NODE,
+    ("203.0.113.1", 22): NODE,
+    ("10.1.0.1", 53): NODE,
+    ("192.168.0.1", 6443): Peer("node", workload_kind="node", workload_name="n1", service="kubernetes", node="n1"),
+    ("198.51.100.1", 443): None,
+}
+
+
+def test_peers() -> None:
+    made = cluster()
+    assert {at: made.peer(*at, "tcp", NOW) for at in PEERS} == PEERS
+
+
+def test_an_api_server_that_is_no_node() -> None:
+    made = cluster()
+    put(made, EndpointSlice, slice_("kubernetes", "203.0.113.99", 443, "e2", namespace="default"))
+    found = made.peer("203.0.113.99", 443, "tcp", NOW)
+    assert found == Peer("service", "default", "service", "kubernetes", service="kubernetes")
+
+
+def test_containers() -> None:
+    made = cluster()
+    found = made.container("a" * 64)
+    assert found
+    assert (found.name, found.pod.name, found.pod.controller) == ("nginx", "web-77-1", ("deployment", "web"))
+    by_uid = made.container("b" * 64, "agent")
+    assert by_uid
+    assert (by_uid.name, by_uid.pod.host_network) == ("", True)
+    assert made.container("b" * 64, "nobody") is None
+
+
+def test_a_pod_that_is_gone_keeps_its_name_for_its_last_data() -> None:
+    made = cluster()
+    made.apply(Pod, Change("delete", msgspec.convert(pod("web-77-1", "10.1.0.5"), Pod)), NOW + 10)
+    assert made.container("a" * 64)
+    assert made.peer("10.1.0.5", 8080, "tcp", NOW + 5) == WEB_POD
+    assert made.peer("10.1.0.5", 8080, "tcp", NOW + 60) is None
+
+
+def test_an_address_that_another_pod_gets_at_once() -> None:
+    made = cluster()
+    late = "2023-11-14T22:13:25Z"  # NOW + 5
+    put(made, Pod, pod("other", "10.1.0.5", startTime=late), NOW + 7)
+    found = made.peer("10.1.0.5", 9000, "tcp", NOW + 6)
+    assert found
+    assert found.pod == "other"
+    before = made.peer("10.1.0.5", 8080, "tcp", NOW - 60)
+    assert before
+    assert before.pod == "web-77-1"
+    made.apply(Pod, Change("delete", msgspec.convert(pod("web-77-1", "10.1.0.5"), Pod)), NOW + 10)
+    still = made.peer("10.1.0.5", 9000, "tcp", NOW + 30)
+    assert still
+    assert still.pod == "other"
+
+
+def test_a_finished_job_gives_its_address_back() -> None:
+    made = cluster()
+    put(made, Pod, pod("web-77-1", "10.1.0.5", phase="Succeeded"), NOW + 10)
+    assert made.peer("10.1.0.5", 9000, "tcp", NOW + 60) is None
+
+
+def test_what_a_new_list_does_not_hold_is_gone() -> None:
+    made = cluster()
+    for kind in (Pod, Service, EndpointSlice, Node):
+        made.apply(kind, Change("synced"), NOW + 1)
+    assert {made.peer(*at, "tcp", NOW + 60) for at in PEERS} == {None}
+
+
+def test_external_names() -> None:
+    found = cluster().services.external("pay.example.com")
+    assert found
+    assert found.name == "pay"
+
+
+_changes = st.lists(
+    st.tuples(
+        st.sampled_from(["put", "delete", "synced"]),
+        st.sampled_from(["a", "b", "c"]),
+        st.sampled_from(["10.0.0.1", "10.0.0.2", ""]),
+        st.sampled_from(["Running", "Succeeded", ""]),
+    ),
+    max_size=40,
+)
+
+
+@given(_changes)
+def test_repeated_late_and_missing_events(changes: list[tuple[str, str, str, str]]) -> None:
+    made = Cluster()
+    for at, (action, name, ip, phase) in enumerate(changes):
+        found = msgspec.convert(pod(name, ip, phase=phase), Pod)
+        put_ = Change("synced", uids=frozenset({name})) if action == "synced" else Change(action, found)  # type: ignore[arg-type]
+        made.apply(Pod, put_, NOW + at)
+        for address in ("10.0.0.1", "10.0.0.2"):
+            peer = made.peer(address, 80, "tcp", NOW + at)
+            assert peer is None or peer.pod in {"a", "b", "c"}
