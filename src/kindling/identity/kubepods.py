@@ -1,7 +1,7 @@
 """The uid of the pod that a cgroup belongs to, from its path.
 
-    cgroupfs driver   /kubepods/burstable/pod8f2c6a1e-.../ID     /kubepods/pod8f2c6a1e-...  (guaranteed)
-    systemd driver    /kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod8f2c6a1e_....slice/cri-containerd-ID.scope
+    cgroupfs driver   /kubepods/burstable/pod8f2c6a1e-.../ID
+    systemd driver    /kubepods.slice/kubepods-pod8f2c6a1e_....slice/cri-containerd-ID.scope
 
 (pkg/kubelet/cm/cgroup_manager_linux.go and pod_container_manager_linux.go of Kubernetes). Static pods have the hash of
 their manifest for a uid: 32 digits.

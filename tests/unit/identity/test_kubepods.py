@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from kindling.identity.kubepods import pod_uid_of
 
 UID = "8f2c6a1e-0b7d-4c3a-9e55-1234567890ab"
+ESCAPED = UID.replace("-", "_")
 ID = "c" * 64
 STATIC = "0123456789abcdef0123456789abcdef"
 
@@ -18,12 +19,11 @@ STATIC = "0123456789abcdef0123456789abcdef"
         (f"/kubepods/pod{UID}", UID),
         (f"/kubepods/besteffort/pod{STATIC}/{ID}", STATIC),
         (
-            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod"
-            f"{UID.replace('-', '_')}.slice/cri-containerd-{ID}.scope",
+            f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{ESCAPED}.slice/cri-containerd-{ID}.scope",
             UID,
         ),
-        (f"/kubepods.slice/kubepods-pod{UID.replace('-', '_')}.slice/crio-{ID}.scope", UID),
-        (f"/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{UID.replace('-', '_')}.slice/x", UID),
+        (f"/kubepods.slice/kubepods-pod{ESCAPED}.slice/crio-{ID}.scope", UID),
+        (f"/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{ESCAPED}.slice/x", UID),
         (f"/k8s.io/{ID}", ""),
         ("/system.slice/podman.service", ""),
         (f"/machine.slice/libpod-{ID}.scope", ""),
