@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +45,25 @@ class Agent:
             time.sleep(0.1)
 
 
+def own_places(data: Path) -> dict[str, str]:
+    """Settings of an agent that shall meet no other one."""
+    name = blake2b(os.fsencode(data), digest_size=6).hexdigest()
+    return {
+        "KINDLING_PERSISTENCE_PINS": f"/sys/fs/bpf/kindling-{name}",
+        "KINDLING_PERSISTENCE_STATE": f"/run/kindling-test/{name}",
+    }
+
+
 @contextmanager
 def start_agent(data: Path, *options: str) -> Iterator[Agent]:
-    """Start an agent on a port of the kernel's choice; end it by SIGTERM."""
+    """Start an agent on a port of the kernel's choice; end it by SIGTERM.
+
+    Its pins and its journal belong to the data directory: several agents run beside each other.
+    """
     command = [*KINDLING, "agent", "--listen", "127.0.0.1:0", "--data", str(data), "--quiet", *options]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, **own_places(data)}
+    ) as process:
         assert process.stderr
         said = []
         url = ""

@@ -155,7 +155,7 @@ def test_top_and_the_page(agent: Agent) -> None:
 
 def test_a_second_agent_says_so(agent: Agent, tmp_path: Path) -> None:
     same_data = kindling("agent", "--listen", "127.0.0.1:0", "--data", str(agent.data), "--quiet")
-    assert same_data.returncode == 1
+    assert same_data.returncode == 6
     assert f"process {agent.process.pid}" in same_data.stderr
     same_port = kindling("agent", "--listen", agent.url.removeprefix("http://"), "--data", str(tmp_path), "--quiet")
     assert same_port.returncode == 2
