@@ -9,6 +9,7 @@
     ├── UnsupportedError       4   the kernel lacks something that is needed
     │   └── VerifierError          the kernel refused the probe; carries its log
     ├── UnreachableError       5   no agent answers at the address
+    ├── BusyError              1   the agent answers, but not now: asked again it may
     └── AlreadyRunningError    6   another agent runs here
 
 Each message says what happened and what the reader can do about it.
@@ -84,6 +85,10 @@ class VerifierError(UnsupportedError):
         super().__init__(f"The kernel refused the program {program}: {reason}.")
         self.program = program
         self.log = log
+
+
+class BusyError(KindlingError):
+    """The agent answers that it cannot answer now."""
 
 
 class UnreachableError(KindlingError):

@@ -68,7 +68,7 @@ def test_no_option_is_documented_that_does_not_exist() -> None:
     assert documented - known == {"--help", "--version"}
 
 
-@pytest.mark.parametrize("code", [*range(6), INTERRUPTED])
+@pytest.mark.parametrize("code", [*range(7), INTERRUPTED])
 def test_every_exit_code_is_documented(code: int) -> None:
     assert f"| {code} | " in COMMANDS_PAGE
 

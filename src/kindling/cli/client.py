@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urlencode, urlsplit
 
-from kindling.errors import InputError, KindlingError, PrivilegeError, SettingError, UnreachableError
+from kindling.errors import BusyError, InputError, PrivilegeError, SettingError, UnreachableError
 
 if TYPE_CHECKING:
     import http.client
@@ -40,7 +40,7 @@ def fetch(agent: Agent | str, path: str, parameters: Parameters = ()) -> dict[st
     """JSON of an agent. The environment's proxies are not asked: agents are near.
 
     Raises UnreachableError: nobody answers, or no agent; PrivilegeError: it wants a token or a certificate;
-    InputError: it does not understand the question.
+    InputError: it does not understand the question; BusyError: it cannot answer now.
     """
     import http.client
 
@@ -140,4 +140,4 @@ def _decode(url: str, status: int, body: bytes) -> dict[str, Any]:
         )
     if 400 <= status < 500 and status != 429:
         raise InputError(said, hint=hint)
-    raise KindlingError(said, hint=hint or "Try again in a moment.")
+    raise BusyError(said, hint=hint or "Try again in a moment.")

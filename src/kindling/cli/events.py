@@ -17,7 +17,7 @@ from kindling.cli.render import terminal_width
 from kindling.cli.show import Question, ask_and_show, effective_limit
 from kindling.cli.widths import cut, padded
 from kindling.cli.writers import write_ndjson
-from kindling.errors import UnreachableError
+from kindling.errors import BusyError, UnreachableError
 from kindling.export.escape import terminal
 from kindling.export.records import Record
 from kindling.export.tables import EVENTS
@@ -86,7 +86,7 @@ def _follow(agent: Agent, question: Question, output: str, limit: int | None) ->
         nonlocal complained
         try:
             rows = tail.news(_rows(agent, question))
-        except UnreachableError as error:
+        except (BusyError, UnreachableError) as error:
             if not complained:
                 click.echo(f"kindling: {error.message} Still trying; Ctrl-C ends.", err=True)
             complained = True

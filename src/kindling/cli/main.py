@@ -46,10 +46,10 @@ Start the agent once, then ask it:
 Metrics for Prometheus are on http://127.0.0.1:9500/metrics. `kindling COMMAND --help` shows examples.
 
 \b
-Exit codes:  0 done               3 not permitted
-             1 failed             4 the kernel lacks something
-             2 bad input          5 no agent answers
-                                130 interrupted (Ctrl-C)
+Exit codes:  0 done               4 the kernel lacks something
+             1 failed             5 no agent answers
+             2 bad input          6 another agent runs here
+             3 not permitted    130 interrupted (Ctrl-C)
 """
 
 

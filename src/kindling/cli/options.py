@@ -256,8 +256,7 @@ def sort(sortable: tuple[str, ...], default: str) -> Callable[[F], F]:
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
         del context, parameter
-        minus = "-" if incomplete.startswith("-") else ""
-        return [CompletionItem(minus + key) for key in sortable if (minus + key).startswith(incomplete)]
+        return _completions(sortable, incomplete)
 
     return click.option(
         "--sort",

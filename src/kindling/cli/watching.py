@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from kindling.cli.screen import draw, full_screen
-from kindling.errors import UnreachableError
+from kindling.errors import BusyError, UnreachableError
 
 #: Lines of a table, for a width (None: a pipe) and a height.
 Lines = Callable[[], list[str]]
@@ -47,7 +47,7 @@ def show_again(seconds: float, lines: Lines) -> None:
 def _or_why_not(lines: Lines) -> list[str]:
     try:
         return lines()
-    except UnreachableError as error:
+    except (BusyError, UnreachableError) as error:
         return [error.message, "", "Still trying; Ctrl-C ends."]
 
 

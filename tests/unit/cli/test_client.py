@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from fixed_agent import serving
 from kindling.cli.client import Agent, agent_port, fetch
-from kindling.errors import InputError, KindlingError, PrivilegeError, SettingError, UnreachableError
+from kindling.errors import BusyError, InputError, KindlingError, PrivilegeError, SettingError, UnreachableError
 
 
 @contextmanager
@@ -75,9 +75,9 @@ def test_a_token_that_is_not_there(tmp_path: Path) -> None:
         (401, PrivilegeError, 3),
         (403, PrivilegeError, 3),
         (422, InputError, 2),
-        (429, KindlingError, 1),
-        (500, KindlingError, 1),
-        (503, KindlingError, 1),
+        (429, BusyError, 1),
+        (500, BusyError, 1),
+        (503, BusyError, 1),
     ],
 )
 def test_refusals(status: int, error: type[KindlingError], code: int) -> None:
