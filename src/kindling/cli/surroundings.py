@@ -16,7 +16,6 @@ from kindling.config import Settings
 from kindling.errors import InputError, KindlingError, PrivilegeError
 
 _LOCK: Final = "agent.lock"
-PINS: Final = Path("/sys/fs/bpf/kindling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ def look_around(agent: Agent, settings: Settings | None = None) -> list[Found]:
     settings = settings or Settings()
     return [
         Found("data directory", f"{settings.data}: {_lock(settings.data / _LOCK)}"),
-        Found("pinned maps", f"{PINS}: {_pins(PINS)}"),
+        Found("pinned maps", f"{settings.persistence.pins}: {_pins(settings.persistence.pins)}"),
         Found("address", f"{settings.listen}: {_listener(settings.host, settings.port)}"),
         Found("agent", f"{agent.url}: {_answer(agent)}"),
     ]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -172,3 +176,100 @@ def test_replay_of_what_is_no_capture(tmp_path: Path, capsys: pytest.CaptureFixt
     captured = capsys.readouterr()
     assert not captured.out
     assert "no capture file" in captured.err
+
+
+def test_replay_takes_the_filters_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    def rows(*options: str) -> list[dict[str, Any]]:
+        assert replay(str(CAPTURES / "http_errors.pcap"), "--table", "requests", "-o", "json", *options) == 0
+        found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["requests"]
+        return found
+
+    everything = rows()
+    assert {row["role"] for row in everything} == {"client", "server"}
+    assert rows("--role", "server") == [row for row in everything if row["role"] == "server"]
+    assert rows("--port", str(everything[0]["port"])) == everything
+    assert not rows("--port", "1")
+    assert not rows("--since", "1h")
+    assert rows("--until", "1h") == everything
+    assert [row["status"] for row in rows("--sort", "status", "--limit", "1")] == [min(r["status"] for r in everything)]
+
+
+def test_replay_of_one_table(capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(CAPTURES / "http_errors.pcap")
+    assert replay(file, "--table", "flows", "-o", "csv") == 0
+    assert capsys.readouterr().out.startswith("workload,")
+    assert replay(file, "--table", "events") == 0
+    assert "WHY" in capsys.readouterr().out
+    assert replay(file, "-o", "ndjson") == 0
+    assert {json.loads(line)["table"] for line in capsys.readouterr().out.splitlines()} >= {"flows", "events"}
+
+
+@pytest.mark.parametrize("options", [["-o", "csv"], ["--sort", "colour"], ["--table", "dns", "--sort", "opened"]])
+def test_replay_says_what_does_not_go_together(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay(str(CAPTURES / "http_get.pcap"), *options) == 2
+    assert "--table" in (err := capsys.readouterr().err) or "--sort" in err
+
+
+# --- filters, as the agent is asked -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "ports"),
+    [
+        (["--port", "1003", "--port", "1001"], [1003, 1001]),
+        (["-w", "cur*", "-p", "1003"], [1003]),
+        (["--workload", "nginx"], []),
+        (["--destination", "EXAMPLE.*", "--port", "1003"], [1003]),
+        (["--destination", "93.184.0.0/16", "--port", "1003"], [1003]),
+        (["--protocol", "udp"], []),
+        (["--role", "server"], []),
+        (["--search", "ample.or", "--port", "1003"], [1003]),
+        (["--since", "1709640058"], [1059, 1058]),
+    ],
+)
+def test_filters(options: list[str], ports: list[int], url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flows", "--url", url, "-o", "json", *options]) == 0
+    assert [row["port"] for row in json.loads(capsys.readouterr().out)["rows"]] == ports
+
+
+@pytest.mark.parametrize("options", [["--destination", "10.0.0.0/99"], ["--protocol", "gopher"], ["--role", "king"]])
+def test_filters_that_are_none(options: list[str], url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flows", "--url", url, *options]) == 2
+    assert not capsys.readouterr().out
+
+
+# --- as a process -----------------------------------------------------------------------------
+
+KINDLING = [sys.executable, "-m", "kindling.cli"]
+
+
+def test_a_reader_that_has_seen_enough(url: str) -> None:
+    with subprocess.Popen([*KINDLING, "flows", "--url", url, "-o", "json"], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.read(1)
+        process.stdout.close()
+        assert process.wait(20) == 0
+
+
+def test_a_terminal_that_is_not_unicode(url: str) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "iso8859-2", "KINDLING_URL": url}
+    shown = subprocess.run([*KINDLING, "events"], env=environment, capture_output=True, check=False)
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert rb"250 \xb5s" in shown.stdout
+
+
+def test_asking_imports_nothing_heavy(url: str) -> None:
+    code = "import sys; from kindling.cli.main import run; run(['flows']); print(*sys.modules, file=sys.stderr)"
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "KINDLING_URL": url},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(shown.stderr.split())
+    assert "kindling.cli.show" in loaded
+    assert not loaded & {"numpy", "starlette", "uvicorn", "httpx", "msgspec", "asyncio", "sqlite3", "wcwidth", "curses"}
+    assert not [
+        name for name in loaded if name.startswith(("kindling.capture", "kindling.table", "kindling.protocols"))
+    ]
