@@ -43,7 +43,6 @@ class FlowRow:
         "retransmits",
         "rtt_min_us",
         "srtt_us",
-        "text",
         "tls_version",
         "unsettled",
     )
@@ -77,8 +76,6 @@ class FlowRow:
         self.rtt_min_us = 0
         self.tls_version = ""
         self.alpn = ""
-        self.text: dict[str, str] = {}
-        """Exporters keep the rendered labels of this row here."""
 
     @property
     def failures(self) -> int:
@@ -102,7 +99,6 @@ class OpRow:
         "response_bytes",
         "send_ns",
         "slow",
-        "text",
         "wait_ns",
     )
 
@@ -126,5 +122,3 @@ class OpRow:
         self.response_bytes = 0
         self.hist: NDArray[np.uint64] = np.zeros(BUCKETS, np.uint64)
         """Durations; bounds in `kindling.model.histogram`."""
-        self.text: dict[str, str] = {}
-        """Exporters keep the rendered labels of this row here."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from factories import snapshot
 from kindling.export.prometheus import Exporter
+from kindling.export.section import Section
+from kindling.model import FlowRow, OpRow
 
 PAGE = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
 
@@ -14,7 +16,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="u
 def test_shares_are_those_of_the_page() -> None:
     exporter = Exporter(node="node-1")
     told = {name: int(share) for name, share in re.findall(r"^\| `(\w+)` \|.*?\| (\d+) %", PAGE, re.MULTILINE)}
-    known = {
+    known: dict[str, Section[FlowRow] | Section[OpRow]] = {
         "destinations": exporter._destinations,
         "addresses": exporter._addresses,
         "workloads": exporter._workloads,
