@@ -31,7 +31,8 @@ def routes(view: View) -> list[Route]:
     async def external(request: Request) -> Response:
         query = query_of(request.query_params.multi_items())
         active = _active(view)
-        found = await _ask(view, lambda connection: answer(connection, query, active))
+        timed = query.wanted.since is not None or query.wanted.until is not None
+        found = await _ask(view, lambda connection: answer(connection, query, active), days=timed)
         return _document(view, "external", found.rows, found.total, found)
 
     async def days(request: Request) -> Response:
@@ -40,7 +41,7 @@ def routes(view: View) -> list[Route]:
         def both(connection: sqlite3.Connection) -> tuple[list[Record], Answer]:
             return history(connection, query), answer(connection, replace(query, limit=1))
 
-        rows, found = await _ask(view, both)
+        rows, found = await _ask(view, both, days=True)
         return _document(view, "external/history", rows, len(rows), found)
 
     return [Route("/api/v1/external", external), Route("/api/v1/external/history", days)]
@@ -52,10 +53,10 @@ def _active(view: View) -> list[FlowRow]:
     return [row for row in view.snapshot().flows if row.active > 0]
 
 
-async def _ask(view: View, question: Callable[[sqlite3.Connection], T]) -> T:
+async def _ask(view: View, question: Callable[[sqlite3.Connection], T], *, days: bool) -> T:
     if view.inventory is None:
         return asked_of(view.snapshot(), question)
-    return await asyncio.wrap_future(view.inventory.ask(question))
+    return await asyncio.wrap_future(view.inventory.ask(question, days=days))
 
 
 def _document(view: View, table: str, rows: Sequence[Record], total: int, found: Answer) -> Response:

@@ -57,6 +57,7 @@ MOST_ROWS: Final = 10_000
 _RETRY_MILLISECONDS: Final = 2_000
 _LAST_EVENT_ID: Final = re.compile(r"\d{1,16}-\d{1,16}", re.ASCII)
 
+_LINE_BREAKS: Final = [(char.encode(), f"\\u{ord(char):04x}".encode()) for char in "\x85\u2028\u2029"]
 _TABLES: Final = (FLOWS, REQUESTS, DNS, EXTERNAL, EVENTS)
 
 
@@ -225,7 +226,6 @@ class EventStream(Response):
     def __init__(self, view: View, streams: Streams, name: str, peer: str, tell: Tell, last: str) -> None:
         self.status_code = 200
         self.background = None
-        self.body = b""
         self.init_headers({"content-type": f"{EVENT_STREAM}; charset=utf-8", "cache-control": "no-store"})
         self._view = view
         self._streams = streams
@@ -273,8 +273,11 @@ async def _send(send: Send, body: bytes) -> None:
 
 
 def _event(identity: str, kind: str, data: Any) -> bytes:
-    # JSON has no line break outside of strings, and in strings it is escaped
-    return b"id: %b\nevent: %b\ndata: %b\n\n" % (identity.encode(), kind.encode(), encode(data))
+    # JSON escapes line breaks in strings; these three are none here, but some readers take them for some
+    text = encode(data)
+    for found, escape in _LINE_BREAKS:
+        text = text.replace(found, escape)
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (identity.encode(), kind.encode(), text)
 
 
 async def _left(receive: Receive) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 
 class Ticks:
@@ -25,9 +27,9 @@ class Ticks:
 
     def _wake(self) -> None:
         self._next.set()
-        self._next = asyncio.Event()
-
-    async def next(self) -> None:
-        """Until the next reading or the end."""
         if not self.ended:
-            await self._next.wait()
+            self._next = asyncio.Event()
+
+    def next(self) -> Coroutine[Any, Any, Any]:
+        """To be awaited: the reading after this call, or the end."""
+        return self._next.wait()
