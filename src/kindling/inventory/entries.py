@@ -85,11 +85,17 @@ class Applying:
     _applied: list[tuple[object, ...]] = field(default_factory=list)
 
     def apply(self, rows: Iterable[FlowRow]) -> None:
+        """All of it. Each row once."""
+        self.try_on(rows)
+        self.connection.executemany(_APPLY, self._applied)
+
+    def try_on(self, rows: Iterable[FlowRow], *, days: bool = True) -> None:
+        """What a question sees, in a transaction that is rolled back: half the work. `days`: the history too."""
         for row in rows:
             self._apply_one(row)
         self.connection.executemany(_ADD_TALLY, self._tallies)
-        self.connection.executemany(_ADD_DAILY, self._days)
-        self.connection.executemany(_APPLY, self._applied)
+        if days:
+            self.connection.executemany(_ADD_DAILY, self._days)
 
     def _apply_one(self, row: FlowRow) -> None:
         totals = (row.opened, row.bytes_out, row.bytes_in, *row.failed.values())

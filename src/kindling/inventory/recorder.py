@@ -125,10 +125,10 @@ class Recorder:
 
     # --- questions ---------------------------------------------------------------------------------
 
-    def ask(self, question: Question[T]) -> Future[T]:
-        """Asks of everything that was read so far, written or not. Another thread answers."""
+    def ask(self, question: Question[T], *, days: bool = True) -> Future[T]:
+        """Asks of everything that was read so far, written or not. Another thread answers. `days`: of the history."""
         self._collect()
-        return self._writer.ask(question)
+        return self._writer.ask(question, days=days)
 
     def active(self) -> list[FlowRow]:
         """Rows to destinations outside that have connections open now."""

@@ -138,23 +138,36 @@ class Store:
 
     # --- reading -------------------------------------------------------------------------------
 
-    def ask(self, rows: Sequence[FlowRow], question: Question[T], watched: Watched | None = None) -> T:
-        """Answers as if the rows had been written already; of these rows alone while there is no file to read."""
+    def ask(
+        self, rows: Sequence[FlowRow], question: Question[T], watched: Watched | None = None, *, days: bool = True
+    ) -> T:
+        """Answers as if the rows had been written already; of these rows alone while there is no file to read.
+
+        `days`: the question is of the history.
+        """
         try:
-            return self._ask(self._open(), rows, question, watched)
+            return self._ask(self._open(), rows, question, watched, days=days)
         except (OSError, sqlite3.Error) as error:
             if is_wrong(error):
                 raise
             self._fail(error)
         database = Database(None)
         try:
-            return self._ask(database, rows, question, watched)
+            return self._ask(database, rows, question, watched, days=days)
         finally:
             database.close()
 
-    def _ask(self, database: Database, rows: Sequence[FlowRow], question: Question[T], watched: Watched | None) -> T:
+    def _ask(
+        self,
+        database: Database,
+        rows: Sequence[FlowRow],
+        question: Question[T],
+        watched: Watched | None,
+        *,
+        days: bool,
+    ) -> T:
         with database.trial() as connection:
-            Applying(connection, self.settings.max_addresses).apply(rows)
+            Applying(connection, self.settings.max_addresses).try_on(rows, days=days)
             if watched:
                 prolong(connection, self._agent, watched)
             return question(connection)

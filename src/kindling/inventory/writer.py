@@ -54,7 +54,7 @@ class Writer:
         self._told: list[Told] = []
         self._handed_out: list[int] = []
         self._news: deque[tuple[int, Novelty]] = deque(maxlen=_NEWS)
-        self._questions: deque[tuple[Question[Any], Future[Any]]] = deque()
+        self._questions: deque[tuple[Question[Any], Future[Any], bool]] = deque()
         self._stopping = False
         self._due = 0.0
         self._retry = RETRY_SECONDS[0]
@@ -116,14 +116,14 @@ class Writer:
             self._handed_out += [number for number, _ in news]
         return [novelty for _, novelty in news]
 
-    def ask(self, question: Question[T]) -> Future[T]:
-        """The writer's thread answers, before it writes on."""
+    def ask(self, question: Question[T], *, days: bool = True) -> Future[T]:
+        """The writer's thread answers, before it writes on. `days`: the question is of the history."""
         future: Future[T] = Future()
         with self._awake:
             if self._stopping:
                 future.set_exception(RuntimeError("the inventory is closed"))
                 return future
-            self._questions.append((question, future))
+            self._questions.append((question, future, days))
             self._awake.notify()
         return future
 
@@ -175,12 +175,12 @@ class Writer:
     def _answer(self) -> None:
         while self._questions:
             with self._awake:
-                question, future = self._questions.popleft()
+                question, future, days = self._questions.popleft()
                 rows, watched = list(self._pending.values()), self._watched
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                future.set_result(self._store.ask(rows, question, watched))
+                future.set_result(self._store.ask(rows, question, watched, days=days))
             except BaseException as error:  # noqa: BLE001 -- whoever asked is told
                 future.set_exception(error)
 
