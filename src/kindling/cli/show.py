@@ -75,7 +75,7 @@ def write_rows(table: Table, answer: dict[str, Any], output: str) -> None:
     if output == "markdown":
         write_markdown(sys.stdout, table, answer)
     elif output == "csv":
-        write_csv(sys.stdout, answer["rows"])
+        write_csv(sys.stdout, table.name, answer["rows"])
     else:
         write_ndjson(sys.stdout, answer["rows"])
 

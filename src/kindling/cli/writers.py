@@ -29,15 +29,24 @@ def write_ndjson(stream: TextIO, rows: Iterable[Record]) -> None:
     stream.flush()
 
 
-def write_csv(stream: TextIO, rows: Sequence[Record], fields: Sequence[str] = ()) -> None:
-    """RFC 4180 with a header. `fields`: the columns, those of all records unless given."""
-    fields = fields or tuple(dict.fromkeys(field for row in rows for field in row))
-    if not fields:
-        return
+def write_csv(stream: TextIO, table: str, rows: Sequence[Record]) -> None:
+    """RFC 4180 with a header, which is the same whatever rows there are."""
+    fields = csv_fields(table, rows)
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(fields)
     writer.writerows([_csv_value(field, row.get(field)) for field in fields] for row in rows)
     stream.flush()
+
+
+def csv_fields(table: str, rows: Sequence[Record]) -> tuple[str, ...]:
+    """Those of the table's records; of rows that are put together otherwise, their own. Rows of a file have no id."""
+    from kindling.export.record_types import RECORD_TYPES, fields
+
+    known = fields(table) if table in RECORD_TYPES else ()
+    found = tuple(dict.fromkeys(field for row in rows for field in row))
+    if not set(found) <= set(known):
+        return found
+    return tuple(field for field in known if field != "id" or "id" in found)
 
 
 def write_markdown(stream: TextIO, table: Table, answer: dict[str, Any]) -> None:

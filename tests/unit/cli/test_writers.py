@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from factories import NOON, SHOP, flow, op, snapshot
+from factories import NOON, SHOP, failure_event, flow, op, snapshot
 from kindling.cli.main import run
 from kindling.cli.writers import write_csv, write_json, write_markdown, write_ndjson
 from kindling.export import records
@@ -20,9 +20,9 @@ from kindling.model import DnsAnswer, DnsRecord
 HOSTILE = '=cmd|"/C calc"!A0'
 
 
-def written(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
+def written(rows: list[dict[str, Any]], table: str = "flows") -> list[dict[str, str]]:
     stream = io.StringIO()
-    write_csv(stream, rows)
+    write_csv(stream, table, rows)
     return list(csv.DictReader(io.StringIO(stream.getvalue())))
 
 
@@ -52,7 +52,7 @@ def test_csv_says_what_an_answer_says() -> None:
         0,
         tuple(DnsRecord("a.test", "A", 1, f"192.0.2.{n}") for n in (1, 2)),
     )
-    (row,) = written([dict(records.dns(op((1,), operation="A a.test"), answer))])
+    (row,) = written([dict(records.dns(op((1,), operation="A a.test"), answer))], "dns")
     assert row["answers"] == "192.0.2.1 192.0.2.2"
 
 
@@ -61,8 +61,17 @@ def test_csv_computes_nothing() -> None:
     assert row["name"] == f"'{HOSTILE}"
 
 
-def test_csv_of_nothing() -> None:
-    assert written([]) == []
+@pytest.mark.parametrize("table", [*TABLES, "events"])
+def test_csv_of_nothing_has_a_header(table: str) -> None:
+    stream = io.StringIO()
+    write_csv(stream, table, [])
+    assert stream.getvalue().startswith(("workload,", "kind,time,"))
+
+
+def test_csv_of_failures_has_the_columns_of_requests_too() -> None:
+    (row,) = written([dict(records.event(failure_event()))], "events")
+    assert row["reason"] == "refused"
+    assert not row["request"]
 
 
 def test_ndjson_is_a_record_a_line() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from kindling.cli.top.look import Look, Looker
 from kindling.cli.top.state import Question
-from kindling.errors import KindlingError
+from kindling.errors import BusyError, KindlingError, UnreachableError
 
 
 class Feed:
@@ -67,5 +67,7 @@ class Feed:
     def _look(self, question: Question) -> Look:
         try:
             return self._looker.look(question)
-        except KindlingError as error:
+        except (BusyError, UnreachableError) as error:
             return replace(self.last, problem=f"Still trying: {error.message}")
+        except KindlingError as error:  # the filter, mostly
+            return replace(self.last, problem=str(error))
