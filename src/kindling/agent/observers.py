@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -18,6 +18,8 @@ class Observers:
     """In the order in which they are called."""
     inventory: Recorder | None = None
     """Also answers questions."""
+    stats: list[Callable[[], Mapping[str, float]]] = field(default_factory=list)
+    """Numbers of each part, for `Snapshot.stats`."""
 
 
 @contextmanager
@@ -30,4 +32,12 @@ def observers_of(settings: Settings, say: Say) -> Iterator[Observers]:
             stack.callback(inventory.close)
             inventory.start()
             observers.calls.append(inventory.observe)
+        if settings.otlp.enabled:
+            from kindling.otlp import OtlpExporter
+
+            otlp = OtlpExporter(settings.otlp, say, interval=settings.interval)
+            stack.callback(otlp.close)
+            otlp.start()
+            observers.calls.append(otlp.observe)
+            observers.stats.append(otlp.stats)
         yield observers

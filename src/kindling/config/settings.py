@@ -6,10 +6,12 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kindling.config.alerts import Alerts
 from kindling.config.inventory import Inventory
 from kindling.config.limits import Limits
 from kindling.config.metrics import Metrics
 from kindling.config.names import NameSettings
+from kindling.config.otlp import Otlp
 from kindling.config.persistence import Persistence
 from kindling.config.recycling import Recycling
 from kindling.config.server import Server
@@ -21,11 +23,12 @@ DEFAULT_DATA = Path("/var/lib/kindling")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line (later: a file) sets."""
+    """What a file, the environment and the command line set."""
 
     listen: str = DEFAULT_LISTEN
     """HOST:PORT of the agent's own HTTP server; `[::1]:9500` for IPv6."""
     data: Path = DEFAULT_DATA
+    """Where the list of destinations is kept. Created if absent; one agent per directory."""
     interval: float = 1.0
     """Seconds between two readings of the probe's tables."""
     query_timeout: float = 5.0
@@ -33,10 +36,12 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     recycling: Recycling = field(default_factory=Recycling)
     inventory: Inventory = field(default_factory=Inventory)
+    alerts: Alerts = field(default_factory=Alerts)
     metrics: Metrics = field(default_factory=Metrics)
     names: NameSettings = field(default_factory=NameSettings)
     server: Server = field(default_factory=Server)
     persistence: Persistence = field(default_factory=Persistence)
+    otlp: Otlp = field(default_factory=Otlp)
 
     def __post_init__(self) -> None:
         if not 0.01 <= self.interval <= 60:

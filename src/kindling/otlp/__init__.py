@@ -1,1 +1,5 @@
-"""Metrics and spans to an OpenTelemetry collector."""
+"""Metrics and spans to an OpenTelemetry collector. Imported only where it is on: docs/otlp.md."""
+
+from kindling.otlp.exporter import OtlpExporter
+
+__all__ = ["OtlpExporter"]
