@@ -14,7 +14,7 @@ from kindling.export.budget import Budget
 from kindling.export.exemplars import Exemplars
 from kindling.export.family import Family
 from kindling.export.lines import Lines
-from kindling.export.requests import operation_key, operation_text
+from kindling.export.requests import content_in_histograms, operation_key, operation_text
 from kindling.export.section import Section, Series, Totals
 from kindling.model import OpRow
 
@@ -95,7 +95,7 @@ class DurationSection(HistogramSection):
     """Requests of clients and servers."""
 
     families = (f.REQUEST_DURATION,)
-    share = 0.05
+    share = 0.1
 
     def __init__(self, budget: Budget, is_idle: Callable[[OpRow], bool], node: str, examples: Exemplars) -> None:
         super().__init__(budget, is_idle, node)
@@ -106,10 +106,12 @@ class DurationSection(HistogramSection):
         return True
 
     def key(self, row: OpRow, level: int) -> Hashable:
-        return operation_key(row.labels, level)
+        op = row.labels
+        return operation_key(op, level, content_in_histograms(op.protocol, op.content))
 
     def text(self, row: OpRow, level: int) -> str:
-        return operation_text(row.labels, self.node, level)
+        op = row.labels
+        return operation_text(op, self.node, level, content_in_histograms(op.protocol, op.content))
 
     def exemplars(self, series: Series[OpRow]) -> dict[int, str]:
         return self._examples.get(series.key)

@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from typing import Final
 
 from kindling.export.buckets import INDEX
+from kindling.export.requests import content_in_histograms
 from kindling.export.spans import span_ids
 from kindling.export.text import escape
 from kindling.model import RequestEvent
@@ -79,6 +80,6 @@ def event_key(event: RequestEvent) -> Hashable:
         "" if server else event.name,
         event.local_port if server else event.remote_port,
         event.protocol,
-        event.content,
+        content_in_histograms(event.protocol, event.content),
         event.status,
     )

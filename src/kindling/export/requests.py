@@ -132,8 +132,13 @@ class TopologySection(RequestSection):
         return labels(f.TOPOLOGY_LABELS, values)
 
 
-def operation_key(op: OpLabels, level: int) -> Hashable:
-    """Of the families that show clients and servers alike."""
+def content_in_histograms(protocol: str, content: str) -> str:
+    """Without the domains of DNS: they are too many for 20 series each, and `kindling_dns_*` tells of them."""
+    return "" if protocol == "dns" else content
+
+
+def operation_key(op: OpLabels, level: int, content: str) -> Hashable:
+    """Of the families that show clients and servers alike. `content`: what they show of the operation."""
     if level == ALL:
         return ALL
     if level != OWN:
@@ -147,12 +152,13 @@ def operation_key(op: OpLabels, level: int) -> Hashable:
         op.name,
         op.port,
         op.protocol,
-        op.content,
+        content,
         op.status,
     )
 
 
-def operation_text(op: OpLabels, node: str, level: int) -> str:
+def operation_text(op: OpLabels, node: str, level: int, content: str) -> str:
+    """The labels that go with `operation_key`."""
     if level == ALL:
         return present_labels(f.DURATION_LABELS, {"node": node, "workload_name": OTHER, "request_content": OTHER})
     values = {"role": op.role, "protocol": op.protocol}
@@ -164,7 +170,7 @@ def operation_text(op: OpLabels, node: str, level: int) -> str:
             "dst_ip": op.remote_ip,
             "dst_name": op.name,
             "port": str(op.port),
-            "request_content": op.content,
+            "request_content": content,
             "response_content": op.status,
         }
     return present_labels(f.DURATION_LABELS, values)
@@ -185,10 +191,10 @@ class ErrorSection(Section[OpRow]):
         return row.labels.error
 
     def key(self, row: OpRow, level: int) -> Hashable:
-        return operation_key(row.labels, level)
+        return operation_key(row.labels, level, row.labels.content)
 
     def text(self, row: OpRow, level: int) -> str:
-        return operation_text(row.labels, self.node, level)
+        return operation_text(row.labels, self.node, level, row.labels.content)
 
     def values(self, row: OpRow) -> Totals:
         return (row.count,)

@@ -22,7 +22,7 @@ from kindling.model import FlowRow, OpRow, RequestEvent
 _MS: Final = 1_000_000
 
 #: Share of the budget that single requests have; the newest ones are kept.
-_SHARE: Final = 0.1
+_SHARE: Final = 0.05
 
 #: What the contract calls the protocol of a connection whose messages are not read.
 UNREAD: Final = "NOSUPPORT"

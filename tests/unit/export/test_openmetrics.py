@@ -95,6 +95,16 @@ def test_a_server_has_exemplars_too() -> None:
     assert len(exemplars(text_of(snapshot(ops=[served], requests=[event])))) == 1
 
 
+def test_dns_has_one_histogram_for_all_domains_of_a_server() -> None:
+    names = [f"n{i}.example.org" for i in range(3)]
+    queries = [op((200,), protocol="dns", content=n, operation=f"A {n}", status="0", port=53) for n in names]
+    event = request_event(protocol="dns", content=names[2], request=f"A {names[2]}", status="0", remote_port=53)
+    text = text_of(snapshot(ops=queries, requests=[event]))
+    assert text.count("kindling_request_duration_seconds_count") == 1
+    assert text.count("kindling_dns_requests_total{") == 3
+    assert [labels for _, labels, _, _ in exemplars(text)] == [{"request": "A n2.example.org"}]
+
+
 def test_exemplars_point_at_spans_when_there_are_any() -> None:
     event = request_event()
     ((_, labels, _, _),) = exemplars(text_of(snapshot(ops=[SLOW_OP], requests=[event]), link_spans=True))
