@@ -1,1 +1,6 @@
-"""Something new was reached: who is told, and how."""
+"""Tells what workloads do for the first time: metrics, JSON lines, a webhook."""
+
+from kindling.alerts.alert import Alert
+from kindling.alerts.alerting import Alerting
+
+__all__ = ["Alert", "Alerting"]
