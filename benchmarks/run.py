@@ -14,7 +14,18 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import agent_cost, inventory, kernel_time, load, machine, replay, scrape, servers, throughput
+from benchmarks import (
+    agent_cost,
+    dns_answers,
+    inventory,
+    kernel_time,
+    load,
+    machine,
+    replay,
+    scrape,
+    servers,
+    throughput,
+)
 
 RESULT = Path(__file__).parents[1] / "build" / "bench.json"
 
@@ -98,6 +109,9 @@ def measure(home: Path, *, quick: bool) -> tuple[list[Row], dict[str, object]]:
     rows.append(at_most("/metrics, over HTTP", cost["http_ms"], 60, 25, " ms", note))
     say("the durable list ...")
     rows += listed(inventory.measure(home / "list"), raw)
+    raw["dns"] = dns = dns_answers.measure(home / "dns", 6 if quick else 20)
+    note = f" ({dns['rotated_percent']:.2g} % where each answer gives other addresses)"
+    rows.append(at_most("agent user CPU, 5,000 DNS answers/s of 500 names", dns["same_percent"], 3.0, 1.0, " %", note))
     raw["replay"] = speed = replay.megabytes_per_second(home)
     word = verdict(speed, 300, None, lower=False)
     rows.append(Row("replay, packets of 1,400 bytes", ">= 300 MB/s", "", f"{speed:.0f} MB/s", word))

@@ -57,8 +57,10 @@ class ResolvedNames:
 
         `workload` is who asked, None when it is not known.
         """
+        entry = _Entry(name, now, 0)
         for address, ttl in addresses:
-            entry = _Entry(name, now, min(ttl, _TTL_MAX))
+            if ttl != entry.ttl:
+                entry = _Entry(name, now, min(ttl, _TTL_MAX))
             known = workload is not None and self._put(self._own, (workload, address), entry)
             if self._put(self._node, address, entry) or known:
                 self._changed.add(address)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from struct import error as StructError  # noqa: N812 -- `error` says nothing
 from typing import Final
@@ -12,10 +11,14 @@ from kindling.model.dns import DnsRecord
 from kindling.protocols.dns.codes import AAAA, CNAME, HTTPS, OPT, SVCB, A, type_name
 from kindling.protocols.dns.name import MalformedError, read_name
 from kindling.protocols.dns.service import read_service
+from kindling.wire.address import to_text
 
 _HEADER: Final = Struct("!HHHHHH")
 _QUESTION: Final = Struct("!HH")
 _RECORD: Final = Struct("!HHIH")
+
+#: RFC 1035 section 4.1.4: two bits say that the other fourteen are the offset of a name.
+_POINTER: Final = 0xC000
 
 #: Records read of one answer; those with addresses come first.
 MAX_RECORDS: Final = 256
@@ -64,9 +67,10 @@ def parse(message: bytes) -> Message | None:
 def _answers(message: bytes, at: int, count: int) -> tuple[tuple[DnsRecord, ...], int, bool]:
     """Records of the answer section, the offset behind them, and whether all were read."""
     records: list[DnsRecord] = []
+    names: dict[int, str] = {}
     for _ in range(min(count, MAX_RECORDS)):
         try:
-            name, kind, ttl, start, at = _record(message, at)
+            name, kind, ttl, start, at = _record(message, at, names)
             record = _content(message, name, kind, ttl, start, at)
         except (MalformedError, StructError):
             return tuple(records), at, False
@@ -75,9 +79,19 @@ def _answers(message: bytes, at: int, count: int) -> tuple[tuple[DnsRecord, ...]
     return tuple(records), at, count <= MAX_RECORDS
 
 
-def _record(message: bytes, at: int) -> tuple[str, int, int, int, int]:
-    """Name, type, TTL, start and end of the data of the record at an offset."""
-    name, at = read_name(message, at)
+def _record(message: bytes, at: int, names: dict[int, str]) -> tuple[str, int, int, int, int]:
+    """Name, type, TTL, start and end of the data of the record at an offset. `names`: those read already, by the
+    compression pointer that leads there: nearly always the same one.
+    """
+    pointer = int.from_bytes(message[at : at + 2], "big")
+    known = names.get(pointer)
+    if known is not None:
+        name, at = known, at + 2
+    else:
+        begin = at
+        name, at = read_name(message, at)
+        if at == begin + 2 and pointer >= _POINTER:
+            names[pointer] = name
     kind, _, ttl, length = _RECORD.unpack_from(message, at)
     start = at + _RECORD.size
     if start + length > len(message):
@@ -88,10 +102,10 @@ def _record(message: bytes, at: int) -> tuple[str, int, int, int, int]:
 def _content(message: bytes, name: str, kind: int, ttl: int, start: int, end: int) -> DnsRecord | None:
     """What a record says, if it leads to an address."""
     if kind == A and end - start == 4:
-        value = str(IPv4Address(message[start:end]))
+        value = "%d.%d.%d.%d" % tuple(message[start:end])  # noqa: UP031 -- five times as fast as ipaddress
         return DnsRecord(name, "A", ttl, value, (value,))
     if kind == AAAA and end - start == 16:
-        value = str(IPv6Address(message[start:end]))
+        value = to_text(message[start:end])
         return DnsRecord(name, "AAAA", ttl, value, (value,))
     if kind == CNAME:
         target, behind = read_name(message, start)
@@ -112,7 +126,7 @@ def _extended_rcode(message: bytes, at: int, authorities: int, additional: int) 
             kind, _, ttl, _ = _RECORD.unpack_from(message, behind)
             if kind == OPT:
                 return int(ttl) >> 24
-            *_, at = _record(message, at)
+            *_, at = _record(message, at, {})
     except (MalformedError, StructError):
         pass
     return 0

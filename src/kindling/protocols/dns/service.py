@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from typing import Final
 
 from kindling.model.printable import printable
 from kindling.protocols.dns.name import MalformedError, read_name
+from kindling.wire.address import to_text
 
 _IPV4_HINT: Final = 4
 _IPV6_HINT: Final = 6
@@ -73,7 +74,7 @@ def _ipv4(value: bytes) -> list[str]:
 
 
 def _ipv6(value: bytes) -> list[str]:
-    return [str(IPv6Address(value[i : i + 16])) for i in range(0, len(value) - 15, 16)]
+    return [to_text(value[i : i + 16]) for i in range(0, len(value) - 15, 16)]
 
 
 def _ech(value: bytes) -> list[str]:
