@@ -12,6 +12,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from kindling.agent.server import HttpServer
+from kindling.config import NO_FILE, Server
 from kindling.export.horizon import Horizon
 from kindling.export.prometheus import Exporter
 from kindling.model import Snapshot
@@ -53,7 +54,7 @@ class FixedView:
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[str]:
+def serving(app: ASGIApp, settings: Server | None = None) -> Iterator[str]:
     """Serve in a thread; gives the address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
@@ -62,7 +63,7 @@ def serving(app: ASGIApp) -> Iterator[str]:
         found: list[tuple[asyncio.AbstractEventLoop, HttpServer]] = []
 
         async def run() -> None:
-            server = HttpServer(app, listener)
+            server = HttpServer(app, listener, settings)
             found.append((asyncio.get_running_loop(), server))
             ready.set()
             await server.run()
@@ -71,7 +72,7 @@ def serving(app: ASGIApp) -> Iterator[str]:
         thread.start()
         ready.wait()
         try:
-            yield f"http://127.0.0.1:{port}"
+            yield f"{'https' if settings and settings.tls_cert != NO_FILE else 'http'}://127.0.0.1:{port}"
         finally:
             loop, server = found[0]
             loop.call_soon_threadsafe(server.stop)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _GRACE_SECONDS: Final = 2
 
 _BACKLOG: Final = 128
+#: Of a connection, in the kernel. It would grow to megabytes for a reader that hangs.
+_SEND_BUFFER: Final = 256 << 10
 
 
 class HttpServer:
@@ -81,6 +83,9 @@ class HttpServer:
         self._server = Quiet(config)
         self._server.lifespan = config.lifespan_class(config)
         self._listener = listener
+        # accepted connections take these over
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(chosen.unread_seconds * 1000))
 
     async def run(self) -> None:
         await self._server.startup(sockets=[self._listener])
