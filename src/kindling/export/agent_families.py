@@ -116,11 +116,16 @@ PART_STATS: Final = {
     "webhook.retried": _part("webhook_retried_total", "counter", "", "Alerts sent to the webhook again."),
     "webhook.dropped": _part("webhook_dropped_total", "counter", "", "Alerts given up: queue full, or refused."),
     "webhook.pending": _part("webhook_pending", "gauge", "", "Alerts waiting for the webhook."),
-    "otlp.sent": _part("otlp_sent_total", "counter", "", "Batches that the OTLP collector took."),
-    "otlp.failed": _part("otlp_failed_total", "counter", "", "Attempts to reach the OTLP collector that failed."),
-    "otlp.retried": _part("otlp_retried_total", "counter", "", "Batches sent to the OTLP collector again."),
-    "otlp.dropped": _part("otlp_dropped_total", "counter", "", "Batches given up: queue full, or refused."),
-    "otlp.pending": _part("otlp_pending", "gauge", "", "Batches waiting for the OTLP collector."),
+    "otlp.sent": _part("otlp_sent_total", "counter", "", "Data points and spans that the OTLP collector took."),
+    "otlp.failed": _part("otlp_failed_total", "counter", "", "Those it refused, whole requests of them."),
+    "otlp.rejected": _part("otlp_rejected_total", "counter", "", "Those it did not take out of requests it took."),
+    "otlp.retried": _part(
+        "otlp_retried_total", "counter", "", "Attempts to reach the OTLP collector beyond the first."
+    ),
+    "otlp.dropped": _part("otlp_dropped_total", "counter", "", "Data points and spans given up: too late, queue full."),
+    "otlp.pending": _part("otlp_pending", "gauge", "", "What waits to be sent to the OTLP collector."),
+    "otlp.rows": _part("otlp_rows", "gauge", "rows", "Rows that are sent to the OTLP collector."),
+    "otlp.overflow": _part("otlp_overflow", "gauge", "rows", "Rows added up under otel.metric.overflow."),
 }
 
 AGENT_FAMILIES: Final = (

@@ -18,9 +18,6 @@ from kindling.model import LOST_NAMES, Snapshot
 _NEW = "external_new."
 _DROPS = "drops."
 
-#: Kinds of novelty, there from the start so that the first one is an increase.
-NEW_KINDS = ("destination", "port", "direct", "plaintext", "resolver")
-
 Labelled = Iterable[tuple[str, float]]
 
 
@@ -44,8 +41,7 @@ def agent_series(
     lost = {**dict.fromkeys(LOST_NAMES, 0), **snapshot.lost}
     rows = {"flow": len(snapshot.flows), "op": len(snapshot.ops), "trace": scrapes.trace}
     dropped = {family: budget.dropped[family] for family in sorted(budget.dropped)}
-    new = {**dict.fromkeys(NEW_KINDS, 0.0), **_after(stats, _NEW)} if _watches_news(stats) else {}
-    yield EXTERNAL_NEW, _by("kind", new)
+    yield EXTERNAL_NEW, _by("kind", _after(stats, _NEW))
     yield f.LOST, _by("cause", lost)
     yield f.DROPS, _by("reason", _after(stats, _DROPS))
     yield f.BUILD_INFO, _by("version", {kindling.__version__: 1})
@@ -95,10 +91,6 @@ def _before(stats: Mapping[str, float], suffix: str) -> dict[str, float]:
 def _after(stats: Mapping[str, float], prefix: str) -> dict[str, float]:
     """`drops.NO_SOCKET` and its like."""
     return {key.removeprefix(prefix): value for key, value in stats.items() if key.startswith(prefix)}
-
-
-def _watches_news(stats: Mapping[str, float]) -> bool:
-    return any(key.startswith(("inventory.", _NEW)) for key in stats)
 
 
 def _is_other(key: str) -> bool:

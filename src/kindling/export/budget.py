@@ -17,10 +17,11 @@ _SPARE: Final = 0.05
 class Account:
     """What one section may use."""
 
-    def __init__(self, budget: Budget, guaranteed: int) -> None:
+    def __init__(self, budget: Budget, share: float) -> None:
         self._budget = budget
         self._used = 0
-        self.guaranteed = guaranteed
+        self.share = share
+        self.guaranteed = int(share * budget.total)
 
     @property
     def used(self) -> int:
@@ -62,10 +63,17 @@ class Budget:
 
     def account(self, share: float) -> Account:
         """An account with this share of the budget guaranteed."""
-        opened = Account(self, int(share * self.total))
+        opened = Account(self, share)
         self._accounts.append(opened)
         self.claimed += opened.guaranteed
         return opened
+
+    def resize(self, total: int) -> None:
+        """Another total: nobody loses what he has."""
+        self.total = total
+        for account in self._accounts:
+            account.guaranteed = int(account.share * total)
+        self.claimed = sum([max(a.used, a.guaranteed) for a in self._accounts])
 
     @property
     def used(self) -> int:

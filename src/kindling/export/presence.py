@@ -36,7 +36,7 @@ class Presence(Generic[Row]):
 
     def __init__(self, idle_seconds: float, busy: Callable[[Row], bool]) -> None:
         """`busy`: rows that never become idle, whenever they last changed."""
-        self._idle_seconds = idle_seconds
+        self.idle_seconds = idle_seconds
         self._busy: Callable[[Row], bool] = busy
         self._known: dict[Row, object] = {}
         self._idle: dict[Row, float] = {}
@@ -64,10 +64,10 @@ class Presence(Generic[Row]):
         return row in self._idle
 
     def _fall_idle(self, now: float) -> list[Row]:
-        if now - self._looked < self._idle_seconds / _LOOKS:
+        if now - self._looked < self.idle_seconds / _LOOKS:
             return []
         self._looked = now
-        limit = now - self._idle_seconds
+        limit = now - self.idle_seconds
         idle, busy = self._idle, self._busy
         fallen = [row for row in self._known if row.last_seen < limit and row not in idle and not busy(row)]
         for row in fallen:

@@ -86,6 +86,12 @@ class Exporter:
             self._durations,
         )
 
+    def reconfigure(self, settings: Metrics) -> None:
+        """Take other settings. With a smaller budget what is shown stays, until it becomes idle."""
+        self.budget.resize(settings.series)
+        self._idle_seconds = settings.idle_seconds
+        self._flows.idle_seconds = self._ops.idle_seconds = settings.idle_seconds
+
     def observe(self, requests: Sequence[RequestEvent]) -> None:
         """Take what may have left the list of recent requests at the next scrape: to be called after every tick."""
         fresh = self._news.take(requests)

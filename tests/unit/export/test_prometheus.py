@@ -283,6 +283,23 @@ def test_trace_of_a_server_turns_source_and_destination() -> None:
     assert labels["is_server"] == "true"
 
 
+def test_settings_can_change() -> None:
+    using = Exporter(node="node-1", settings=Metrics(series=1_000, idle_seconds=10_000))
+    flows, _ = _many(400, 0)
+    assert len(samples(text_of(snapshot(flows=flows), using), "kindling_external_connections_total")) < 400
+    using.reconfigure(Metrics(series=10_000, idle_seconds=60))
+    for row in flows:
+        row.last_seen += 1
+    assert len(samples(text_of(snapshot(flows=flows, time=NOON + 1), using), "kindling_k8s_workload_info")) == 1
+    for row in flows:
+        row.last_seen += 1
+    shown = samples(text_of(snapshot(flows=flows, time=NOON + 2), using), "kindling_external_connections_total")
+    assert len(shown) == 401  # each of its own, and what was counted before under `other`
+    assert sum(value for _, value in shown) == sum(row.opened for row in flows)
+    idle = samples(text_of(snapshot(flows=flows, time=NOON + 100), using), "kindling_external_connections_total")
+    assert {labels["destination"] for labels, _ in idle} == {"other"}
+
+
 def test_old_traces_are_given_up() -> None:
     using = exporter()
     text_of(snapshot(requests=[request_event()]), using)
