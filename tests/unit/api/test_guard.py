@@ -196,5 +196,5 @@ def test_security_headers() -> None:
 def test_unknown_paths_and_methods() -> None:
     assert problem(get(app(), "/api/v1/secrets"), 404)["hint"]
     answer = get(app(), "/api/v1/flows", method="POST")
-    assert answer.headers["allow"] == "GET, HEAD"
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
     problem(answer, 405)
