@@ -53,7 +53,11 @@ class Watch:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.horizon = Horizon(scopes=tables.scopes)
-        self.exporter = Exporter(horizon=self.horizon, settings=settings.metrics)
+        self.exporter = Exporter(
+            horizon=self.horizon,
+            settings=settings.metrics,
+            link_spans=settings.otlp.enabled and settings.otlp.traces,
+        )
         self.inventory = inventory
         self.ticks = Ticks()
         self._tables = tables
