@@ -45,7 +45,7 @@ from kindling.export.coverage import coverage
 from kindling.export.filters import Filter
 from kindling.export.order import Order, Row
 from kindling.export.record_types import CoverageRecord
-from kindling.export.tables import DNS, EVENTS, EXTERNAL, FLOWS, REQUESTS, Table, matching
+from kindling.export.tables import DNS, EVENTS, EXTERNAL, FLOWS, REQUESTS, Table, chosen
 
 #: A comment shows that the agent is still there, to the reader and to what stands between.
 HEARTBEAT_SECONDS: Final = 15.0
@@ -71,7 +71,6 @@ class StreamRecord(TypedDict):
 
     table: str
     time: float
-    total: int
     omitted: int
     coverage: CoverageRecord
     rows: list[_Item]
@@ -196,19 +195,15 @@ class _TableTeller:
     def tell(self, last: str, now: str) -> tuple[str, Any] | None:
         snapshot = self._view.snapshot()
         changes = self._streams.changes(self._table)
-        changes.read(now, snapshot.time, self._table.rows(snapshot, self._view.horizon))
-        rows = matching(self._table, snapshot, self._view.horizon, self._wanted)
-        total = len(rows)
+        changes.read(now, snapshot.time, lambda: self._table.rows(snapshot, self._view.horizon))
         since = changes.since(last) if last else None
-        if since:
-            rows = [row for row in rows if since.changed(self._table, row)]
-            if not rows and not since.went:
-                return None
+        rows = chosen(self._table, since.rows if since else changes.rows, self._view.horizon, self._wanted)
+        if since and not rows and not since.went:
+            return None
         shown = self._order.sorted(rows)[: self._limit or MOST_ROWS]
         data = {
             "table": self._table.name,
             "time": snapshot.time,
-            "total": total,
             "omitted": len(rows) - len(shown),
             "coverage": coverage(snapshot),
             "rows": [self._item(row) for row in shown],

@@ -6,6 +6,7 @@ Any value of a field will do; all fields that are given have to fit.
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -166,7 +167,7 @@ def _contains(value: Value[T], part: str) -> Test[T]:
 
 
 def _reaches(value: Value[T], wanted: tuple[str, ...]) -> Test[T]:
-    networks = [network for text in wanted if (network := _network(text))]
+    networks = [_Range(network) for text in wanted if (network := _network(text))]
     fits = pattern(_one_spelling(text) for text in wanted if "/" not in text) if len(networks) < len(wanted) else None
 
     def test(row: T) -> bool:
@@ -197,11 +198,21 @@ def _network(text: str) -> IPv4Network | IPv6Network | None:
         ) from None
 
 
-def _within(address: str, networks: list[IPv4Network | IPv6Network]) -> bool:
+class _Range:
+    """A network as bytes: comparing them is quicker than making an address object of every row."""
+
+    def __init__(self, network: IPv4Network | IPv6Network) -> None:
+        self.family = socket.AF_INET6 if network.version == 6 else socket.AF_INET
+        self.first = network.network_address.packed
+        self.last = network.broadcast_address.packed
+
+
+def _within(address: str, networks: list[_Range]) -> bool:
     if not networks or not address:
         return False
     try:
-        found = ip_address(address)
-    except ValueError:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        packed = socket.inet_pton(family, address)
+    except OSError:
         return False
-    return any(found in network for network in networks)
+    return any(each.family == family and each.first <= packed <= each.last for each in networks)

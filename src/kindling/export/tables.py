@@ -80,7 +80,11 @@ def select(
 
 def matching(table: Table, snapshot: Snapshot, horizon: Horizon, wanted: Filter | None) -> list[Row]:
     """The rows that are wanted."""
-    rows = table.rows(snapshot, horizon)
+    return chosen(table, table.rows(snapshot, horizon), horizon, wanted)
+
+
+def chosen(table: Table, rows: list[Row], horizon: Horizon, wanted: Filter | None) -> list[Row]:
+    """Those of some rows that are wanted."""
     if wanted is None or wanted == Filter():
         return rows
     return list(filter(wanted.test(_placed(table.value, horizon)), rows))

@@ -113,7 +113,7 @@ def test_first_everything_then_what_changed() -> None:
         rows[1].opened, rows[1].last_seen = 9, NOON + 1
         reader.tick()
         second, kind, data = await reader.event()
-        assert (kind, data["total"]) == ("changes", 3)
+        assert kind == "changes"
         assert [(row["id"], row["opened"]) for row in data["rows"]] == [(str(rows[1].number), 9)]
         assert first != second
         assert data["coverage"]["lost"] == 0
@@ -221,7 +221,7 @@ def test_filters_and_limits() -> None:
     async def check(reader: Reader) -> None:
         _, _, data = await reader.event()
         assert [row["opened"] for row in data["rows"]] == [9, 8]
-        assert (data["total"], data["omitted"]) == (9, 7)
+        assert data["omitted"] == 7
 
     rows = [flow(opened=n, port=80) for n in range(1, 10)]
     follow(check, "/api/v1/stream/flows?port=80&sort=opened&limit=2", flows=[*rows, flow(opened=99)])
@@ -242,7 +242,7 @@ def test_dns_and_requests_and_external() -> None:
 
     async def check(reader: Reader) -> None:
         _, _, data = await reader.event()
-        assert len(data["rows"]) == data["total"] > 0
+        assert data["rows"]
 
     for table in ("dns", "requests", "external"):
         follow(check, f"/api/v1/stream/{table}", flows=[flow(opened=1)], ops=[question])
