@@ -33,6 +33,7 @@ _RUNTIMES: Final = {
 
 #: Managers of sessions are no workloads: what counts is the program in them.
 _MANAGERS: Final = re.compile(r"^user@[0-9]+\.service$")
+_USER: Final = re.compile(r"/user-(?P<uid>[0-9]+)\.slice/")
 _ESCAPED: Final = re.compile(r"\\x([0-9a-f]{2})")
 _ID_SHORT: Final = 12
 
@@ -43,6 +44,8 @@ class Container:
     """One of docker, containerd, cri-o, podman, lxc, nspawn; "" where the path does not say."""
     id: str
     """Full id; for LXC and nspawn, the name."""
+    user: str = ""
+    """Number of the user whose runtime without root made it, "" for the host's own runtime."""
 
     @property
     def short_id(self) -> str:
@@ -58,7 +61,8 @@ def container_of(path: str) -> Container | None:
             return None
         found = _ID.search(part)
         if found:
-            return Container(_runtime(part, parts[at - 1], path), found["id"])
+            user = _USER.search(path)
+            return Container(_runtime(part, parts[at - 1], path), found["id"], user["uid"] if user else "")
         if parts[at - 1] == "lxc" or parts[at - 1] == "lxc.payload":
             return Container("lxc", part)
         payload = _LXC.match(part)

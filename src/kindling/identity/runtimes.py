@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +13,11 @@ from typing import Any, Final
 from kindling.identity.cgroup import Container
 
 _CONTAINERD: Final = "run/containerd/io.containerd.runtime.v2.task"
-_STORAGES: Final = (
-    "run/containers/storage/overlay-containers",
-    "var/lib/containers/storage/overlay-containers",
-)
+_DOCKER: Final = ("var/lib/docker", "var/snap/docker/common/var-lib-docker")
+_STORAGES: Final = ("run/containers/storage", "var/lib/containers/storage")
+#: The same of a runtime without root, below the user's home.
+_USER_DOCKER: Final = ".local/share/docker"
+_USER_STORAGE: Final = ".local/share/containers/storage"
 #: A state file larger than that is none.
 _MAX_BYTES: Final = 4 << 20
 
@@ -30,21 +33,45 @@ class Names:
 
 def names_of(container: Container, root: Path) -> Names:
     """Looks for the container below the host's root directory."""
-    for names in _answers(container.id, root):
+    for names in _answers(container, root):
         if names.container or names.pod:
             return names
     return Names()
 
 
-def _answers(container: str, root: Path) -> Iterator[Names]:
-    if "/" in container:
+def _answers(container: Container, root: Path) -> Iterator[Names]:
+    if "/" in container.id:
         return
-    yield _docker(_read(root / "var/lib/docker/containers" / container / "config.v2.json"))
-    for bundle in _bundles(root / _CONTAINERD, container):
+    home = _home(container.user, root) if container.user else None
+    for docker in [home / _USER_DOCKER] if home else _docker_roots(root):
+        yield _docker(_read(docker / "containers" / container.id / "config.v2.json"))
+    for bundle in _bundles(root / _CONTAINERD, container.id):
         yield _annotations(_read(bundle / "config.json"))
-    for storage in _STORAGES:
-        yield _annotations(_read(root / storage / container / "userdata" / "config.json"))
-        yield _storage(_read(root / storage / "containers.json"), container)
+    for storage in [home / _USER_STORAGE] if home else [root / each for each in _STORAGES]:
+        for folder in sorted(storage.glob("*-containers")):  # one per driver: overlay, vfs, btrfs
+            yield _annotations(_read(folder / container.id / "userdata" / "config.json"))
+            yield _storage(_read(folder / "containers.json"), container.id)
+
+
+def _docker_roots(root: Path) -> list[Path]:
+    """Where Docker keeps its data: as daemon.json says, else where it does so by itself."""
+    settings = _read(root / "etc/docker/daemon.json")
+    said = settings.get("data-root") if isinstance(settings, dict) else None
+    places = [said.lstrip("/")] if isinstance(said, str) and ".." not in said else []
+    return [root / place for place in (*places, *_DOCKER)]
+
+
+def _home(uid: str, root: Path) -> Path | None:
+    """Home directory of a user, from /etc/passwd (passwd(5))."""
+    try:
+        text = (root / "etc/passwd").read_text(encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        fields = line.split(":")
+        if len(fields) > 5 and fields[2] == uid and ".." not in fields[5]:
+            return root / fields[5].lstrip("/")
+    return None
 
 
 def _bundles(tasks: Path, container: str) -> Iterator[Path]:
@@ -101,9 +128,12 @@ def _text(mapping: dict[str, Any], *keys: str) -> str:
 
 
 def _read(path: Path) -> Any:
+    """JSON of a regular file: a user may put anything where his runtime keeps its state, a pipe without end too."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            return None
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_BYTES:
+                return None
+            return json.loads(file.read(_MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
         return None

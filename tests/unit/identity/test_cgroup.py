@@ -27,7 +27,7 @@ ID = "0123456789abcdef" * 4
     ],
 )
 def test_containers(path: str, runtime: str) -> None:
-    assert container_of(path) == Container(runtime, ID)
+    assert container_of(path) == Container(runtime, ID, "1000" if "user-1000" in path else "")
 
 
 @pytest.mark.parametrize(

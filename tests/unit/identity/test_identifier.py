@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,51 @@ def test_names_of_containers(host: Host, identifier: Identifier, path: str, stat
     host.state(path, state)
     cgroup = host.process(7, "nginx", cgroup=f"/system.slice/docker-{ID}.scope")
     assert opened(identifier, b"nginx", 7, cgroup) == workload
+
+
+@pytest.mark.parametrize(
+    "path, state",
+    [
+        ("home/ann/.local/share/containers/storage/vfs-containers/containers.json", [{"id": ID, "names": ["web"]}]),
+        (f"home/ann/.local/share/docker/containers/{ID}/config.v2.json", {"Name": "/web"}),
+    ],
+)
+def test_runtimes_without_root(host: Host, identifier: Identifier, path: str, state: object) -> None:
+    (host.root / "etc").mkdir()
+    (host.root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
+    host.state(path, state)
+    cgroup = host.process(
+        7, "nginx", cgroup=f"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope/container"
+    )
+    assert opened(identifier, b"nginx", 7, cgroup) == Workload("container", "web", container="web")
+
+
+def test_state_that_is_none(host: Host, identifier: Identifier) -> None:
+    """Whoever waited for a pipe would wait for ever."""
+    file = host.root / f"var/lib/docker/containers/{ID}/config.v2.json"
+    file.parent.mkdir(parents=True)
+    os.mkfifo(file)
+    cgroup = host.process(7, "nginx", cgroup=f"/docker/{ID}")
+    assert opened(identifier, b"nginx", 7, cgroup).name == SHORT
+
+
+def test_state_that_never_ends(host: Host, identifier: Identifier) -> None:
+    host.state(f"var/lib/docker/containers/{ID}/config.v2.json", {})
+    (host.root / f"var/lib/docker/containers/{ID}/config.v2.json").write_text("[" * 100_000)
+    cgroup = host.process(7, "nginx", cgroup=f"/docker/{ID}")
+    assert opened(identifier, b"nginx", 7, cgroup).name == SHORT
+
+
+def test_home_that_is_nowhere(host: Host, identifier: Identifier) -> None:
+    cgroup = host.process(7, "nginx", cgroup=f"/user.slice/user-1000.slice/user@1000.service/libpod-{ID}.scope")
+    assert opened(identifier, b"nginx", 7, cgroup).name == SHORT
+
+
+def test_docker_that_keeps_its_data_elsewhere(host: Host, identifier: Identifier) -> None:
+    host.state("etc/docker/daemon.json", {"data-root": "/data/docker"})
+    host.state(f"data/docker/containers/{ID}/config.v2.json", {"Name": "/web"})
+    cgroup = host.process(7, "nginx", cgroup=f"/docker/{ID}")
+    assert opened(identifier, b"nginx", 7, cgroup).name == "web"
 
 
 def test_owner_that_nobody_gave(identifier: Identifier) -> None:
