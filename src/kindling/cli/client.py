@@ -43,6 +43,7 @@ def fetch(agent: Agent | str, path: str, parameters: Parameters = ()) -> dict[st
     InputError: it does not understand the question; BusyError: it cannot answer now.
     """
     import http.client
+    import ssl
 
     agent = Agent(agent) if isinstance(agent, str) else agent
     parts = _split(agent.url)
@@ -55,6 +56,10 @@ def fetch(agent: Agent | str, path: str, parameters: Parameters = ()) -> dict[st
         connection.request("GET", target, headers=headers)
         response = connection.getresponse()
         body = response.read()
+    except ssl.SSLCertVerificationError as error:
+        problem = UnreachableError(agent.url, error.verify_message)
+        problem.hint = "Name the authority of its certificate with --ca-file."
+        raise problem from None
     except (OSError, http.client.HTTPException) as error:
         raise UnreachableError(agent.url, _reason(error)) from None
     finally:

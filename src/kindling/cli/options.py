@@ -28,6 +28,13 @@ LEAST_WATCH_SECONDS: Final = 0.2
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 
+
+def _file(name: str, text: str) -> Callable[[Any], Any]:
+    """An option that names a file, and the environment variable that does so for every command."""
+    variable = f"KINDLING_{name.upper().replace('-', '_')}"
+    return click.option(f"--{name}", type=_FILE, envvar=variable, show_envvar=True, metavar="FILE", help=text)
+
+
 _ADDRESS: Final = (
     click.option(
         "--url",
@@ -35,40 +42,13 @@ _ADDRESS: Final = (
         show_default=True,
         envvar="KINDLING_URL",
         show_envvar=True,
+        metavar="URL",
         help="Where the agent answers.",
     ),
-    click.option(
-        "--token-file",
-        type=_FILE,
-        envvar="KINDLING_TOKEN_FILE",
-        show_envvar=True,
-        metavar="FILE",
-        help="Holds the agent's bearer token.",
-    ),
-    click.option(
-        "--ca-file",
-        type=_FILE,
-        envvar="KINDLING_CA_FILE",
-        show_envvar=True,
-        metavar="FILE",
-        help="Authorities to trust for https, instead of the system's.",
-    ),
-    click.option(
-        "--cert-file",
-        type=_FILE,
-        envvar="KINDLING_CERT_FILE",
-        show_envvar=True,
-        metavar="FILE",
-        help="Your client certificate (PEM), where the agent asks for one.",
-    ),
-    click.option(
-        "--key-file",
-        type=_FILE,
-        envvar="KINDLING_KEY_FILE",
-        show_envvar=True,
-        metavar="FILE",
-        help="Its key, when that is in a file of its own.",
-    ),
+    _file("token-file", "Holds the agent's bearer token."),
+    _file("ca-file", "Authorities to trust for https, instead of the system's."),
+    _file("cert-file", "Your client certificate (PEM), where the agent asks for one."),
+    _file("key-file", "Its key, when that is in a file of its own."),
 )
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from certificates import Authority, authority
 from fixed_agent import serving
 from kindling.cli.client import Agent, agent_port, fetch
 from kindling.errors import BusyError, InputError, KindlingError, PrivilegeError, SettingError, UnreachableError
@@ -117,3 +122,56 @@ def test_no_tls_on_the_other_side() -> None:
 )
 def test_ports(url: str, port: int) -> None:
     assert agent_port(url) == port
+
+
+# --- TLS --------------------------------------------------------------------------------------
+
+
+class _Polite(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def trusted(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    return authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def secure(trusted: Authority) -> Iterator[str]:
+    """Lets nobody in without a certificate of the authority."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*trusted.issue("server"))
+    context.load_verify_locations(trusted.cert)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Polite) as server:
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # refusing is what it is there for
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"https://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_both_sides_show_their_certificates(secure: str, trusted: Authority) -> None:
+    cert, key = trusted.issue("reader", client=True)
+    assert fetch(Agent(secure, ca_file=trusted.cert, cert_file=cert, key_file=key), "/x") == {}
+
+
+def test_an_agent_that_nobody_trusts(secure: str) -> None:
+    with pytest.raises(UnreachableError, match="--ca-file"):
+        fetch(Agent(secure), "/x")
+
+
+def test_without_a_certificate_of_our_own(secure: str, trusted: Authority) -> None:
+    with pytest.raises(UnreachableError):
+        fetch(Agent(secure, ca_file=trusted.cert), "/x")
