@@ -64,9 +64,10 @@ class Exporter:
         self._flows: Presence[FlowRow] = Presence(settings.idle_seconds, _is_open)
         self._ops: Presence[OpRow] = Presence(settings.idle_seconds, _never)
         flow_idle, op_idle = self._flows.is_idle, self._ops.is_idle
-        # In the order in which they get what is not guaranteed to any of them.
-        self._destinations = DestinationSection(budget, flow_idle, node)
+        # In the order in which they get what is not guaranteed to any of them; the list of addresses first, for
+        # what has no room there is missing, while others add it up under `other`.
         self._addresses = AddressSection(budget, flow_idle, node)
+        self._destinations = DestinationSection(budget, flow_idle, node)
         self._workloads = WorkloadSection(budget, flow_idle)
         self._entity = EntitySection(budget, op_idle, node, self.endpoints)
         self._topology = TopologySection(budget, op_idle, node, self.endpoints)
@@ -76,7 +77,7 @@ class Exporter:
         self._pairs = PairSection(budget, flow_idle, node, self.endpoints)
         self._servers = DnsServerSection(budget, op_idle, node)
         self._durations = DurationSection(budget, op_idle, node, self.examples)
-        self._of_flows = (self._destinations, self._addresses, self._workloads, self._connects, self._pairs)
+        self._of_flows = (self._addresses, self._destinations, self._workloads, self._connects, self._pairs)
         self._of_ops = (
             self._entity,
             self._topology,

@@ -128,7 +128,7 @@ class AddressSection(Section[FlowRow]):
 
     families = (f.TRACE,)
     cost = 1
-    share = 0.08
+    share = 0.15
     folds = False
 
     def __init__(self, budget: Budget, is_idle: Callable[[FlowRow], bool], node: str) -> None:

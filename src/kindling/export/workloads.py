@@ -16,7 +16,7 @@ class WorkloadSection(Section[FlowRow]):
 
     families = (f.WORKLOAD_INFO,)
     cost = 1
-    share = 0.02
+    share = 0.05
     folds = False
 
     def takes(self, row: FlowRow) -> bool:
