@@ -32,6 +32,7 @@ def observers_of(settings: Settings, say: Say) -> Iterator[Observers]:
             stack.callback(inventory.close)
             inventory.start()
             observers.calls.append(inventory.observe)
+            observers.stats.append(inventory.stats)
         if settings.otlp.enabled:
             from kindling.otlp import OtlpExporter
 
