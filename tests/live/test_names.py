@@ -51,7 +51,9 @@ class Net:
 
     def connect(self, *hosts: str, times: int = 1) -> None:
         """A connection of bash to each, with a word that does not name it."""
-        script = f'for i in $(seq {times}); do for h; do exec 3<>"/dev/tcp/$h/{PORT}"; echo x >&3; exec 3<&-; done; done'
+        script = (
+            f'for i in $(seq {times}); do for h; do exec 3<>"/dev/tcp/$h/{PORT}"; echo x >&3; exec 3<&-; done; done'
+        )
         self.run("bash", "-c", script, "bash", *hosts)
 
 
