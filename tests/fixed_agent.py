@@ -15,6 +15,7 @@ from kindling.agent.server import HttpServer
 from kindling.config import NO_FILE, Server
 from kindling.export.horizon import Horizon
 from kindling.export.prometheus import Exporter
+from kindling.inventory import Recorder
 from kindling.model import Snapshot
 from kindling.table.ticks import Ticks
 
@@ -22,7 +23,7 @@ from kindling.table.ticks import Ticks
 class FixedView:
     """An agent that stands still; change `shown` to let it move."""
 
-    inventory = None
+    inventory: Recorder | None = None
 
     def __init__(self, shown: Snapshot) -> None:
         self.shown = shown
