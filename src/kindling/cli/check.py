@@ -13,6 +13,7 @@ from kindling.cli import options, surroundings
 from kindling.cli.client import Agent
 from kindling.cli.render import colourful, terminal_width
 from kindling.cli.surroundings import look_around
+from kindling.cli.widths import wrapped
 from kindling.cli.writers import write_json
 from kindling.errors import KindlingError, PrivilegeError, UnsupportedError, VerifierError
 
@@ -103,29 +104,33 @@ def document(findings: list[Finding], code: int) -> dict[str, object]:
     }
 
 
-def lines(findings: list[Finding], *, colour: bool = False) -> Iterator[str]:
+def lines(findings: list[Finding], *, width: int | None = None, colour: bool = False) -> Iterator[str]:
     """Lines of the table, and a sentence below it. What is needed and missing is red."""
     name_width = max(len(each.name) for each in findings)
-    yield f"{'FEATURE':<{name_width}}  {'HERE':<11}  DETAIL, OR WHAT IS MISSED WITHOUT IT"
+    indent = name_width + 15
+    yield from wrapped(f"{'FEATURE':<{name_width}}  {'HERE':<11}  DETAIL, OR WHAT IS MISSED WITHOUT IT", width, indent)
     for each in findings:
         here = "yes" if each.present else "not allowed" if each.forbidden else "NO" if each.needed else "no"
         note = each.detail if each.present else f"{each.without} ({each.detail})" if each.detail else each.without
-        line = f"{each.name:<{name_width}}  {here:<11}  {note}".rstrip()
-        yield f"\033[31m{line}\033[0m" if colour and each.needed and not each.present else line
+        red = colour and each.needed and not each.present
+        for line in wrapped(f"{each.name:<{name_width}}  {here:<11}  {note}".rstrip(), width, indent):
+            yield f"\033[31m{line}\033[0m" if red else line
     yield ""
+    yield from wrapped(_verdict(findings), width)
+
+
+def _verdict(findings: list[Finding]) -> str:
     missing = [each for each in findings if each.needed and not each.present]
+    kernel = f"Linux {platform.release()}"
     if not missing:
         extras = sum(not each.present for each in findings)
-        yield f"Linux {platform.release()}: all that Kindling needs is there" + (
-            f"; of the extras {extras} not." if extras else "."
-        )
-    elif any(each.forbidden for each in missing):
-        yield "Not permitted to find out. Run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON."
-    else:
-        yield (
-            f"Linux {platform.release()}: {len(missing)} of what Kindling needs is missing."
-            " `kindling replay` reads capture files on any kernel."
-        )
+        return f"{kernel}: all that Kindling needs is there{f'; of the extras {extras} not' if extras else ''}."
+    if any(each.forbidden for each in missing):
+        return "Not permitted to find out. Run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON."
+    return (
+        f"{kernel}: {len(missing)} of what Kindling needs is missing."
+        " `kindling replay` reads capture files on any kernel."
+    )
 
 
 def _programs() -> Iterator[Finding]:

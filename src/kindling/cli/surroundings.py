@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from kindling.cli.client import Agent, fetch
+from kindling.cli.widths import wrapped
 from kindling.config import Settings
 from kindling.errors import InputError, KindlingError, PrivilegeError
+from kindling.export.escape import terminal
 
 _LOCK: Final = "agent.lock"
 
@@ -37,10 +39,11 @@ def look_around(agent: Agent, settings: Settings | None = None) -> list[Found]:
     ]
 
 
-def lines(found: list[Found]) -> Iterator[str]:
-    width = max(len(each.what) for each in found)
+def lines(found: list[Found], width: int | None = None) -> Iterator[str]:
+    """For people."""
+    indent = max(len(each.what) for each in found) + 2
     for each in found:
-        yield f"{each.what:<{width}}  {each.detail}"
+        yield from wrapped(f"{each.what:<{indent}}{terminal(each.detail)}", width, indent)
 
 
 def _lock(path: Path) -> str:

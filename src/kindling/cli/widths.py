@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 ELLIPSIS = "…"
 
 
@@ -26,6 +28,14 @@ def padded(text: str, width: int, *, right: bool = False) -> str:
     """Filled up with blanks; `right` puts the text at the right."""
     padding = " " * (width - display_width(text))
     return padding + text if right else text + padding
+
+
+def wrapped(line: str, width: int | None, indent: int = 2) -> list[str]:
+    """A line as several that fit, the later ones indented; None: as it is. For sentences of ours: they are ASCII."""
+    if width is None or len(line) <= width:
+        return [line]
+    indent = indent if indent <= width // 2 else 2
+    return wrap(line, max(width, indent + 1), subsequent_indent=" " * indent)
 
 
 def _clusters(text: str) -> list[tuple[str, int]]:

@@ -1,3 +1,6 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
 from kindling.capture.bpf.features import Finding
 from kindling.cli.check import document, exit_code, lines
 
@@ -41,3 +44,10 @@ def test_the_document_has_every_feature() -> None:
         }
         for each in (THERE, MISSING)
     ]
+
+
+@given(st.integers(1, 200))
+def test_every_line_fits(width: int) -> None:
+    shown = list(lines([THERE, EXTRA, MISSING, FORBIDDEN], width=width))
+    assert max(map(len, shown)) <= max(width, 3)
+    assert "".join(EXTRA.without.split()) in "".join("".join(shown).split())
