@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from kindling.identity.domains import domain_of
 from kindling.inventory.counters import EVIDENCE
-from kindling.inventory.domain import registrable
 from kindling.inventory.items import Item, Record, numbers, total
 
 #: The group of destinations of which only the address is known.
@@ -36,7 +36,7 @@ def _workload(item: Item) -> str:
 
 
 def _domain(item: Item) -> str:
-    return registrable(item.destination) if item.named else NO_NAME
+    return domain_of(item.destination) if item.named else NO_NAME
 
 
 def _destination(item: Item) -> str:

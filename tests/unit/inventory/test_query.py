@@ -14,7 +14,6 @@ from factories import NGINX, NOON, SHOP, flow
 from kindling.errors import InputError
 from kindling.export.filters import Filter
 from kindling.inventory import leading
-from kindling.inventory.domain import registrable
 from kindling.inventory.entries import DAY_SECONDS
 from kindling.inventory.groups import NO_NAME
 from kindling.inventory.parameters import query_of
@@ -225,18 +224,3 @@ def test_parameters_that_make_no_sense(pair: tuple[str, str]) -> None:
 def test_any_parameters_are_understood_or_refused(pairs: list[tuple[str, str]]) -> None:
     with contextlib.suppress(InputError):
         assert query_of(pairs) == query_of(pairs)
-
-
-@pytest.mark.parametrize(
-    ("name", "domain"),
-    [
-        ("a.b.example.org", "example.org"),
-        ("www.example.co.uk", "example.co.uk"),
-        ("co.uk", "co.uk"),
-        ("localhost", "localhost"),
-        ("example.org.", "example.org"),
-        ("x.y.io", "y.io"),
-    ],
-)
-def test_domains(name: str, domain: str) -> None:
-    assert registrable(name) == domain
