@@ -21,6 +21,7 @@ from kindling.config import Limits, Persistence, Recycling, Settings
 
 #: Everything is given back after every reading: whoever is killed is in the middle of it.
 HASTY = Recycling(idle_seconds=0, idle_open_seconds=0, pressure_idle_seconds=0)
+PROGRAM = [sys.executable, "-m", "live.lasting"]
 _PATIENCE = 20.0
 
 
@@ -89,7 +90,7 @@ class LastingAgent:
         self.starts = 0
         self.reading = Reading()
         self.keep = False
-        self.prefix: list[str] = []
+        self.program = list(PROGRAM)
         self._interval = interval
         self._hasty = hasty
         self._process: subprocess.Popen[bytes] | None = None
@@ -103,16 +104,7 @@ class LastingAgent:
     def start(self) -> None:
         """Returns as soon as it has read once."""
         flags = "1" if self._hasty else "0", "1" if self.keep else "0"
-        command = [
-            *self.prefix,
-            sys.executable,
-            "-m",
-            "live.lasting",
-            str(self.pins),
-            str(self.state),
-            str(self._interval),
-            *flags,
-        ]
+        command = [*self.program, str(self.pins), str(self.state), str(self._interval), *flags]
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
         self._rest = b""
@@ -143,6 +135,10 @@ class LastingAgent:
     def kill(self) -> None:
         """Without warning; what it printed before is taken."""
         self.process.kill()
+        self.take_rest()
+
+    def take_rest(self) -> None:
+        """What it printed before it ended."""
         output = self.process.communicate()[0]
         for line in (self._rest + output).split(b"\n")[:-1]:
             self._take(line)
@@ -171,7 +167,7 @@ def lasting_agent(folder: Path, interval: float = 0.05, *, hasty: bool = True) -
     try:
         yield agent
     finally:
-        if agent._process and agent._process.poll() is None:
+        if agent._process and agent._process.stdout and not agent._process.stdout.closed:
             agent.kill()
         with Pins(pins) as held:
             held.remove()

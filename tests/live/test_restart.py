@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import random
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kindling.capture.bpf.pins import Pins
+from kindling.capture.live import LiveSource
 from live import servers
 from live.lasting import LastingAgent, lasting_agent
 from live.netns import Link, Process
+from live.probe import attach
 
 pytestmark = [pytest.mark.root, pytest.mark.live]
 
@@ -155,3 +161,66 @@ def test_connections_that_outlive_agents(agent: LastingAgent, net: Link, tmp_pat
         settled(agent, 3, net.client4, net.server4)
         assert agent.reading.active(net.client4) == 1
         assert {row[3] for row in agent.reading.flows if row[0] == net.client4} == {"long.test"}
+
+
+@pytest.fixture
+def pins() -> Iterator[Path]:
+    folder = Path(f"/sys/fs/bpf/kindling-test-{os.getpid()}")
+    yield folder
+    with Pins(folder) as held:
+        held.remove()
+
+
+def exchange(client: socket.socket) -> None:
+    client.sendall(b"GET / HTTP/1.1\r\nHost: kept.test\r\n\r\n")
+    assert client.recv(1000).endswith(b"hello\n")
+
+
+def counted(source: LiveSource) -> int:
+    """Requests in all slots, as the kernel has them."""
+    rows: Any = source.slots("op")
+    return int(rows["hist"].sum())
+
+
+def test_other_programs_take_over(pins: Path, net: Link, tmp_path: Path) -> None:
+    """Another threshold makes other programs: they replace the old ones at their links, connections and counts stay."""
+    servers.nginx(net, tmp_path)
+    with Pins(pins) as held, attach(pins=held) as source:
+        source.adopt({})
+        client = net.connect(servers.HTTP)
+        exchange(client)
+        before, identity = counted(source), source.identity
+        assert (source.taken_over, source.watched) == ("", False)
+    with client:
+        exchange(client)
+        with Pins(pins) as held, LiveSource(slow_ns={2: 1}, pins=held) as source:
+            assert (source.taken_over, source.watched, source.replaced) == ("maps", True, "")
+            assert (source.identity, source.knows_sockets) == (identity, True)
+            exchange(client)
+            assert counted(source) >= before + 2 * 2
+            slots: Any = source.slots("op")
+            assert int(slots["slow"].sum()) == 2  # that last one, by the new threshold, at both ends
+        with Pins(pins) as held, LiveSource(slow_ns={2: 1}, pins=held) as source:
+            assert source.taken_over == "maps and programs"
+
+
+def test_another_layout_starts_anew(pins: Path) -> None:
+    with Pins(pins) as held, attach(pins=held) as source:
+        identity = source.identity
+    with Pins(pins) as held, attach(pins=held, bounds={"pendings": 64}) as source:
+        assert source.taken_over == ""
+        assert "another way" in source.replaced
+        assert source.identity != identity
+        assert len(held.layouts) == 1
+
+
+def test_half_a_start_is_thrown_away(pins: Path) -> None:
+    """Killed before its tables were complete, or while it stopped."""
+    with Pins(pins) as held, attach(pins=held) as source:
+        (pins / f"maps_{held.layouts[0]}").rename(pins / "unfinished")
+    with Pins(pins) as held, attach(pins=held) as source:
+        assert (source.taken_over, source.replaced) == ("", "")
+        source.adopt({})
+        held.drop_links()
+    with Pins(pins) as held, attach(pins=held) as source:
+        assert (source.taken_over, source.watched, source.knows_sockets) == ("maps", False, False)

@@ -15,7 +15,7 @@ import pytest
 
 from live import servers
 from live.confined import LIBRARY
-from live.lasting import LastingAgent, lasting_agent
+from live.lasting import PROGRAM, LastingAgent, lasting_agent
 from live.netns import Link
 
 pytestmark = [pytest.mark.root, pytest.mark.live]
@@ -43,7 +43,7 @@ def _library() -> None:
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[LastingAgent]:
     with lasting_agent(tmp_path) as made:
-        made.prefix = [sys.executable, "-m", "live.confined", str(PROFILE)]
+        made.program = [sys.executable, "-m", "live.confined", str(PROFILE), *PROGRAM]
         yield made
 
 

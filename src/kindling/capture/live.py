@@ -357,14 +357,18 @@ class _Table:
         missing = set(range(1, self._handed_out))
         for _ in range(_AUDITS):
             missing -= self._queued()
-            grace.wait()
-            missing -= set(np.flatnonzero(self._head["live"][: self._handed_out]).tolist())
+            missing -= self._living()
             if not missing:
                 return 0
+            grace.wait()
+            missing -= self._living()
         lost = sorted(missing)
         self._raw[lost, _GENERATION_BYTES:] = 0
         self._free.push(lost)
         return len(lost)
+
+    def _living(self) -> set[int]:
+        return set(np.flatnonzero(self._head["live"][: self._handed_out]).tolist())
 
     def _queued(self) -> set[int]:
         """Turn the queue once round."""
