@@ -35,6 +35,8 @@ class Connections:
         self.settings = settings
         self._open: dict[Connection, None] = {}
         self._of_peer: dict[str, int] = {}
+        self.cut = 0
+        """Connections that were ended because of a bound."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -121,6 +123,7 @@ class Connection(H11Protocol):
 
     def cut(self) -> None:
         """End it at once, whatever waits."""
+        self._all.cut += 1
         self._all.remove(self)
         self.transport.abort()
 

@@ -30,7 +30,7 @@ class HttpServer:
         from kindling.api.guard import LARGEST_HEAD
 
         chosen = settings or Server()
-        connections = Connections(chosen)
+        self._connections = connections = Connections(chosen)
         context = tls_context(chosen)
 
         class Quiet(uvicorn.Server):
@@ -86,6 +86,9 @@ class HttpServer:
         # accepted connections take these over
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(chosen.unread_seconds * 1000))
+
+    def stats(self) -> dict[str, float]:
+        return {"http.connections": len(self._connections), "http.cut": self._connections.cut}
 
     async def run(self) -> None:
         await self._server.startup(sockets=[self._listener])

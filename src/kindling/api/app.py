@@ -9,7 +9,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from kindling.api import inventory, problems, streams, tables
 from kindling.api.answers import StatusRecord, encode
@@ -25,7 +24,7 @@ from kindling.export.prometheus import content_type, wants_openmetrics
 from kindling.export.tables import TABLES
 
 
-def create_app(view: View, settings: Server | None = None, *, loopback: bool = True) -> ASGIApp:
+def create_app(view: View, settings: Server | None = None, *, loopback: bool = True) -> Guard:
     """The application over one agent. `loopback`: it is reached from this host only.
 
     Raises SettingError: a token file that holds none.

@@ -51,6 +51,10 @@ class Guard:
         self._tokens = Tokens(settings.token_file) if settings.token_file != NO_FILE else None
         self._buckets = Buckets(settings.requests_per_second, settings.request_burst)
         self._wrong = Buckets(_WRONG_RATE, _WRONG_BURST)
+        self._refused = 0
+
+    def stats(self) -> dict[str, float]:
+        return {"http.refused": self._refused}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,6 +62,7 @@ class Guard:
         try:
             self._check(scope)
         except Problem as problem:
+            self._refused += 1
             await problem.response(scope["path"])(scope, receive, _with_headers(send))
             return
         await self._app(scope, receive, _with_headers(send))

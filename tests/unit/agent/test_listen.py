@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from certificates import authority
 from kindling.agent.listen import check_callers, is_loopback, open_listener, url_of
-from kindling.config import Server
+from kindling.agent.live import Say
+from kindling.agent.run import run_agent
+from kindling.agent.watch import Tables
+from kindling.config import Server, Settings
 from kindling.errors import SettingError
 
 
@@ -43,3 +47,11 @@ def test_files_are_looked_at_before_anything_is_started(tmp_path: Path) -> None:
             check_callers(listener, Server(token_file=tmp_path / "none"))
         with pytest.raises(SettingError, match="certificates"):
             check_callers(listener, Server(tls_cert=tmp_path / "none"))
+
+
+def test_an_agent_that_nobody_guards_does_not_start(tmp_path: Path) -> None:
+    def tables(settings: Settings, say: Say) -> AbstractContextManager[Tables]:
+        pytest.fail("the probe was loaded")
+
+    with pytest.raises(SettingError, match="Will not listen"):
+        run_agent(Settings(listen="0.0.0.0:0", data=tmp_path), say=print, open_tables=tables)

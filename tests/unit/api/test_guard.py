@@ -6,20 +6,19 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
-from starlette.types import ASGIApp
 
 from asgi import Answer, get
 from factories import flow, snapshot
 from fixed_agent import FixedView
 from kindling.api import create_app
-from kindling.api.guard import CERTIFIED, LARGEST_HEAD
+from kindling.api.guard import CERTIFIED, LARGEST_HEAD, Guard
 from kindling.config import Server
 
 TOKEN = "s3cret-s3cret-s3cret"
 AUTHORIZED = {"authorization": f"Bearer {TOKEN}"}
 
 
-def app(settings: Server | None = None, *, loopback: bool = True) -> ASGIApp:
+def app(settings: Server | None = None, *, loopback: bool = True) -> Guard:
     return create_app(FixedView(snapshot(flows=[flow(opened=1)])), settings, loopback=loopback)
 
 
@@ -165,6 +164,7 @@ def test_too_many_requests_of_one_peer() -> None:
     assert get(shown, "/api/v1/flows", client="192.0.2.2").status == 200
     assert get(shown, "/metrics", client="192.0.2.1").status == 200
     assert get(shown, "/healthz", client="192.0.2.1").status == 200
+    assert shown.stats() == {"http.refused": 1}
 
 
 @pytest.mark.parametrize(
