@@ -32,7 +32,7 @@ def routes(view: View) -> list[Route]:
         query = query_of(request.query_params.multi_items())
         active = _active(view)
         timed = query.wanted.since is not None or query.wanted.until is not None
-        found = await _ask(view, lambda connection: answer(connection, query, active), days=timed)
+        found = await _ask(view, lambda connection: answer(connection, query, active, _encoded), days=timed)
         return _document(view, "external", found.rows, found.total, found)
 
     async def days(request: Request) -> Response:
@@ -45,6 +45,10 @@ def routes(view: View) -> list[Route]:
         return _document(view, "external/history", rows, len(rows), found)
 
     return [Route("/api/v1/external", external), Route("/api/v1/external/history", days)]
+
+
+def _encoded(record: Record) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(record))
 
 
 def _active(view: View) -> list[FlowRow]:

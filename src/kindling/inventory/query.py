@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter, itemgetter
 from typing import Any, Final
@@ -68,7 +68,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    rows: Sequence[Record]
+    rows: Sequence[Any]
     total: int
     """Rows there are, before the limit."""
     connections: int
@@ -79,17 +79,25 @@ class Answer:
     """The numbers are of the days (UTC) that the time touches."""
 
 
-def answer(connection: sqlite3.Connection, query: Query, active: Iterable[FlowRow] = ()) -> Answer:
-    """`active`: rows with open connections; their number is not stored."""
-    rows, count, counters = _first_rows(connection, query, active) or _all_rows(connection, query, active)
+def answer(
+    connection: sqlite3.Connection,
+    query: Query,
+    active: Iterable[FlowRow] = (),
+    write: Callable[[Record], Any] = lambda record: record,
+) -> Answer:
+    """`active`: rows with open connections; their number is not stored. `write`: what becomes of each record, at once:
+    of a long list no more than one need be whole in memory.
+    """
+    found, count, counters = _first_rows(connection, query, active) or _all_rows(connection, query, active)
+    rows = [write(each.record() if isinstance(each, Item) else each) for each in found]
     shares = zip(EVIDENCE, counters[len(TOTALS) :], strict=True)
     by_evidence: dict[str, int] = {evidence: n for evidence, n in shares if n}
     timed = query.wanted.since is not None or query.wanted.until is not None
     return Answer(rows, count, counters[0], by_evidence, periods(connection), whole_days=timed)
 
 
-#: Records, how many there are before the limit, and the counters of all.
-_Rows = tuple[Sequence[Record], int, tuple[int, ...]]
+#: Entries or records of groups, how many there are before the limit, and the counters of all.
+_Rows = tuple[Sequence[Item | Record], int, tuple[int, ...]]
 
 
 def _first_rows(connection: sqlite3.Connection, query: Query, active: Iterable[FlowRow]) -> _Rows | None:
@@ -99,7 +107,7 @@ def _first_rows(connection: sqlite3.Connection, query: Query, active: Iterable[F
         return None
     found, count = leading.leading(connection, query.key, limit=query.limit, backwards=query.sort.startswith("-"))
     _count_active(found, active)
-    return [item.record() for item in found], count, leading.sums(connection)
+    return found, count, leading.sums(connection)
 
 
 def _all_rows(connection: sqlite3.Connection, query: Query, active: Iterable[FlowRow]) -> _Rows:
@@ -113,7 +121,7 @@ def _all_rows(connection: sqlite3.Connection, query: Query, active: Iterable[Flo
     chosen = _sorted(found, query, attrgetter(query.key))[: query.limit or None]
     if query.key != "active":
         _count_active(chosen, active)
-    return [item.record() for item in chosen], len(found), total(found)
+    return chosen, len(found), total(found)
 
 
 def _wanted(connection: sqlite3.Connection, query: Query) -> list[Item]:
