@@ -62,9 +62,9 @@ def command(agent: Agent, privacy: bool, output: str) -> int:
     if output == "json":
         write_json(sys.stdout, document(findings, code) | {"surroundings": {f.what: f.detail for f in around}})
     else:
-        click.echo(
-            "\n".join((*lines(findings, colour=colourful()), "", *surroundings.lines(around))), color=colourful()
-        )
+        colour, width = colourful(), terminal_width()
+        shown = (*lines(findings, width=width, colour=colour), "", *surroundings.lines(around, width))
+        click.echo("\n".join(shown), color=colour)
     return code
 
 

@@ -1,8 +1,12 @@
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kindling.capture.bpf.features import Finding
 from kindling.cli.check import document, exit_code, lines
+from kindling.cli.widths import display_width
+from terminal import on_terminal
 
 THERE = Finding("ring buffer", True, True, False, "", "no single requests")
 EXTRA = Finding("links", False, False, False, "Invalid argument", "programs stay attached")
@@ -51,3 +55,13 @@ def test_every_line_fits(width: int) -> None:
     shown = list(lines([THERE, EXTRA, MISSING, FORBIDDEN], width=width))
     assert max(map(len, shown)) <= max(width, 3)
     assert "".join(EXTRA.without.split()) in "".join("".join(shown).split())
+
+
+def test_nothing_is_wrapped_by_the_terminal() -> None:
+    command = [sys.executable, "-m", "kindling.cli", "check", "--url", "http://127.0.0.1:1"]
+    with on_terminal(command, rows=120, columns=50) as terminal:
+        terminal.end()
+        written = terminal.written.decode().splitlines()
+    assert max(map(display_width, written)) <= 50
+    assert any(line.startswith("FEATURE") for line in written)
+    assert any(line.startswith("data directory") for line in written)
