@@ -116,6 +116,11 @@ PART_STATS: Final = {
     "webhook.retried": _part("webhook_retried_total", "counter", "", "Alerts sent to the webhook again."),
     "webhook.dropped": _part("webhook_dropped_total", "counter", "", "Alerts given up: queue full, or refused."),
     "webhook.pending": _part("webhook_pending", "gauge", "", "Alerts waiting for the webhook."),
+    "http.connections": _part("http_connections", "gauge", "connections", "Connections to the agent's own server."),
+    "http.refused": _part("http_refused_total", "counter", "requests", "Requests its server refused."),
+    "http.cut": _part(
+        "http_cut_total", "counter", "connections", "Connections its server cut off: too slow, too many."
+    ),
     "otlp.sent": _part("otlp_sent_total", "counter", "", "Data points and spans that the OTLP collector took."),
     "otlp.failed": _part("otlp_failed_total", "counter", "", "Those it refused, whole requests of them."),
     "otlp.rejected": _part("otlp_rejected_total", "counter", "", "Those it did not take out of requests it took."),
