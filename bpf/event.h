@@ -7,8 +7,9 @@
 
 #define BPF_RB_NO_WAKEUP_FLAG 1ULL
 
-/* Whether one more event may go in this second. */
-static __always_inline int event_allowed(__u64 now)
+/* Whether one more event of a class may go in this second; cause: what is lost if not. Answers and the rest have a class
+ * each: a burst of new names must not hide slow requests. */
+static __always_inline int event_allowed(__u64 now, int class, __u32 cause)
 {
 	__u32 zero = 0;
 	struct control *c = bpf_map_lookup_elem(&control, &zero);
@@ -16,15 +17,15 @@ static __always_inline int event_allowed(__u64 now)
 
 	if (!c)
 		return 0;
-	if (c->events_second != second) {
-		c->events_second = second;
-		c->events_count = 0;
+	if (c->events[class].second != second) {
+		c->events[class].second = second;
+		c->events[class].count = 0;
 	}
-	if (c->events_count >= config.event_limit) {
-		lose_here(LOST_EVENT_LIMIT);
+	if (c->events[class].count >= config.event_limit) {
+		lose_here(cause);
 		return 0;
 	}
-	atomic_add(&c->events_count, 1);
+	atomic_add(&c->events[class].count, 1);
 	return 1;
 }
 
@@ -56,7 +57,7 @@ static __noinline int event_failure(const struct conn *c, __u64 now, __u32 reaso
 {
 	struct event_failure *e;
 
-	if (!c || !event_allowed(now))
+	if (!c || !event_allowed(now, EVENTS_ODD, LOST_EVENT_LIMIT))
 		return 0;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {

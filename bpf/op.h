@@ -121,7 +121,7 @@ static __noinline int event_request(const struct conn *c, const struct talk *t,
 {
 	struct event_request *e;
 
-	if (!c || !r || !event_allowed(now))
+	if (!c || !r || !event_allowed(now, EVENTS_ODD, LOST_EVENT_LIMIT))
 		return 0;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {

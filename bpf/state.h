@@ -20,12 +20,20 @@ struct config {
 
 extern const volatile struct config config;
 
+enum event_class {
+	EVENTS_ODD = 0, /* slow or failed requests, connections that did not come to be */
+	EVENTS_ANSWERS = 1,
+	EVENTS_CLASSES = 2,
+};
+
 /* Written while the probe runs. */
 struct control {
 	__u32 adopted; /* user space: all older sockets are in the map "adopted" now */
 	__u32 early; /* probe: payload came to a listening socket, so new connections must look for theirs */
-	__u64 events_second; /* probe: which second the next number counts */
-	__u64 events_count;
+	struct {
+		__u64 second; /* probe: which one the number counts */
+		__u64 count;
+	} events[EVENTS_CLASSES];
 };
 
 enum conn_flag {

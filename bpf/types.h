@@ -59,7 +59,7 @@ enum lost {
 	LOST_PENDING_FULL = 11,  /* too many queries in flight: counted, answer not matched */
 	LOST_EVENT_RING = 12,    /* the ring was full: a slow or failed request was not sent */
 	LOST_EVENT_LIMIT = 13,   /* the rate limit held a slow or failed request back */
-	LOST_HELLO_FULL = 14,    /* no room to put a split ClientHello together */
+	LOST_DNS_LIMIT = 14,     /* the rate limit held an answer back: names may be missing */
 	LOST_HEAD_TOO_LONG = 15, /* a message head was longer than the probe follows */
 	LOST_COUNT = 16,
 };

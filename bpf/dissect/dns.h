@@ -116,7 +116,7 @@ static __noinline int dns_send(void *skb, struct conn *c, __u32 off, __u32 len, 
 	seen = content ? bpf_map_lookup_elem(&answers, &content) : 0;
 	if (seen && now - *seen < DNS_AGAIN_NS)
 		return 0;
-	if (!event_allowed(now))
+	if (!event_allowed(now, EVENTS_ANSWERS, LOST_DNS_LIMIT))
 		return 0;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {

@@ -36,7 +36,7 @@ static __always_inline void query_ask(struct conn *c, __u64 key, __u64 op, __u32
 
 /* The operation that was waited for, 0: none was. */
 static __always_inline __u64 query_answer(struct conn *c, __u64 key, __u32 status, __u32 failed,
-					__u32 bytes, __u64 now)
+					  __u32 bytes, __u64 now)
 {
 	struct pending *p = bpf_map_lookup_elem(&pendings, &key);
 	struct outcome o = { .status = status };

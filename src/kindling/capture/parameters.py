@@ -15,7 +15,7 @@ from kindling.errors import LayoutError
 OP_BUDGET: Final = 1_000
 """Operations of one owner; what is beyond is counted as the operation `other`."""
 EVENT_LIMIT: Final = 200
-"""Single requests and failures a second; the rest is counted as held back."""
+"""Single requests and failures a second, and as many DNS answers; the rest is counted as held back."""
 SLOW_NS: Final = 500_000_000
 """For protocols of which nothing else is said."""
 DNS_PORT: Final = 53

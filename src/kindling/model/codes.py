@@ -63,7 +63,7 @@ _PROBE_LOSSES: Final = {
     "pending_full": "too many queries in flight: counted, answer not matched",
     "event_ring": "the ring was full: a slow or failed request was not sent",
     "event_limit": "the rate limit held a slow or failed request back",
-    "hello_full": "no room to put a split ClientHello together",
+    "dns_limit": "the rate limit held a DNS answer back: names may be missing",
     "head_too_long": "a message head was longer than the probe follows",
 }
 #: What the tables of user space could not show.
