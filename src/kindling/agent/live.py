@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from kindling.agent.privileges import keep_only_needed
-from kindling.config import Persistence, Settings
+from kindling.config import NameSettings, Persistence, Settings
 from kindling.model import Snapshot
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class LiveTables:
     def scopes(self) -> Scopes:
         """Where addresses are, seen from this host."""
         return self._host.scopes
+
+    def reconfigure(self, names: NameSettings) -> None:
+        """Other networks and static names; they are seen with the next tick."""
+        self._host.reconfigure(names)
 
     def tick(self) -> None:
         self._host.refresh()

@@ -7,7 +7,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from kindling.agent.live import Say
+from kindling.agent.reload import Reconfigure
 from kindling.agent.watch import Observer
+from kindling.alerts import Alerting
 from kindling.config import Settings
 from kindling.inventory import Recorder
 
@@ -20,6 +22,8 @@ class Observers:
     """Also answers questions."""
     stats: list[Callable[[], Mapping[str, float]]] = field(default_factory=list)
     """Numbers of each part, for `Snapshot.stats`."""
+    parts: dict[str, Reconfigure] = field(default_factory=dict)
+    """What takes other settings while it runs, by its section."""
 
 
 @contextmanager
@@ -33,6 +37,13 @@ def observers_of(settings: Settings, say: Say) -> Iterator[Observers]:
             inventory.start()
             observers.calls.append(inventory.observe)
             observers.stats.append(inventory.stats)
+        alerting = Alerting(
+            settings.alerts, observers.inventory, say, learning_seconds=settings.inventory.learning_seconds
+        )
+        stack.callback(alerting.close)
+        observers.calls.append(alerting.observe)
+        observers.stats.append(alerting.stats)
+        observers.parts["alerts"] = lambda changed: alerting.reconfigure(changed.alerts)
         if settings.otlp.enabled:
             from kindling.otlp import OtlpExporter
 

@@ -13,6 +13,7 @@ from kindling.agent.listen import check_callers, is_loopback, open_listener, url
 from kindling.agent.live import Say
 from kindling.agent.lock import data_directory
 from kindling.agent.observers import observers_of
+from kindling.agent.reload import Load, Reloader
 from kindling.agent.watch import Tables, Watch
 from kindling.config import NO_FILE, Server, Settings
 
@@ -29,9 +30,11 @@ def nothing_more(url: str) -> Iterator[None]:
     yield
 
 
-def run_agent(settings: Settings, *, say: Say, open_tables: OpenTables, ready: Ready = nothing_more) -> None:
+def run_agent(
+    settings: Settings, *, say: Say, open_tables: OpenTables, ready: Ready = nothing_more, load: Load | None = None
+) -> None:
     """Run until SIGINT or SIGTERM. `say` is told of each step; `ready` is entered with the agent's address
-    while it serves.
+    while it serves; `load` reads the settings again when SIGHUP comes.
 
     Raises KindlingError: no privilege, a kernel that cannot, a port or directory in use.
     """
@@ -46,16 +49,25 @@ def run_agent(settings: Settings, *, say: Say, open_tables: OpenTables, ready: R
             settings,
             observers=observers.calls,
             inventory=observers.inventory,
+            stats=observers.stats,
         )
+        parts = observers.parts | {
+            "metrics": lambda changed: watch.exporter.reconfigure(changed.metrics),
+            "names": lambda changed: tables.reconfigure(changed.names),
+        }
+        reloader = Reloader(settings, load or (lambda: settings), parts, say)
         watch.tick()
-        asyncio.run(_serve(watch, listener, settings.server, say, ready))
+        asyncio.run(_serve(watch, listener, settings.server, say, ready, reloader))
 
 
-async def _serve(watch: Watch, listener: socket.socket, settings: Server, say: Say, ready: Ready) -> None:
+async def _serve(
+    watch: Watch, listener: socket.socket, settings: Server, say: Say, ready: Ready, reloader: Reloader
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reloader.reload)
     # imported last: the probe counts already
     from kindling.agent.server import HttpServer
     from kindling.api import create_app

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import kindling
 from kindling.agent.memory import trim
-from kindling.config import Settings
+from kindling.config import NameSettings, Settings
 from kindling.export.agent_stats import read_self
 from kindling.export.horizon import Horizon
 from kindling.export.prometheus import Exporter
@@ -35,6 +35,10 @@ class Tables(Protocol):
 
     def snapshot(self) -> Snapshot: ...
 
+    def reconfigure(self, names: NameSettings) -> None:
+        """Take other networks and static names."""
+        ...
+
 
 Observer = Callable[[Snapshot], None]
 """Looks at the rows after each tick, in the same thread, and must be quick. It deals with its own failures."""
@@ -50,6 +54,7 @@ class Watch:
         *,
         observers: Sequence[Observer] = (),
         inventory: Recorder | None = None,
+        stats: Sequence[Callable[[], Mapping[str, float]]] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.horizon = Horizon(scopes=tables.scopes)
@@ -63,6 +68,7 @@ class Watch:
         self._tables = tables
         self._settings = settings
         self._observers = observers
+        self._stats = stats
         self._clock = clock
         self._ticked = clock()
         self._trimmed = self._ticked
@@ -105,7 +111,11 @@ class Watch:
     # --- what the HTTP face sees (kindling.api.View) ---------------------------------------
 
     def snapshot(self) -> Snapshot:
-        return self._tables.snapshot()
+        """With the numbers of every part."""
+        snapshot = self._tables.snapshot()
+        for stats in self._stats:
+            snapshot.stats.update(stats())
+        return snapshot
 
     def healthy(self) -> bool:
         return self._clock() - self._ticked < 5 * self._settings.interval + 5

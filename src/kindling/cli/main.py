@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "status": "How the agent is: cost, fill of its tables, losses.",
     "replay": "The same tables of a capture file (needs no privilege).",
     "check": "What this kernel allows, and what is missed without it.",
+    "config": "Check and show settings; print what each means.",
     "uninstall": "Remove what a killed agent left in the kernel.",
     "completion": "Completion for bash, zsh or fish.",
 }

@@ -42,6 +42,11 @@ class Host:
         self._read_at = clock()
         self._namespaces: OrderedDict[int, None] = OrderedDict()
 
+    def reconfigure(self, settings: NameSettings) -> None:
+        """Other networks and static names, from now on."""
+        self.scopes.reconfigure(settings.networks)
+        self.static.reconfigure(settings)
+
     def refresh(self) -> None:
         """To be called often; works once a minute."""
         if self._clock() - self._read_at >= EVERY_SECONDS:

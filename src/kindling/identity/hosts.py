@@ -21,6 +21,7 @@ class StaticNames:
     def __init__(self, settings: NameSettings | None = None, path: Path = Path("/etc/hosts")) -> None:
         settings = settings or NameSettings()
         self._configured = _of_settings(settings.static)
+        self._hosts = path
         self._path = path if settings.hosts else None
         self._stamp: tuple[int, int, int] | None = None
         self._names = dict(self._configured)
@@ -46,6 +47,16 @@ class StaticNames:
         self._changed |= {
             address for address in before.keys() | self._names if before.get(address) != self._names.get(address)
         }
+
+    def reconfigure(self, settings: NameSettings) -> None:
+        """Other names in the settings; the file is read again, or no more."""
+        before = self._names
+        self._configured = _of_settings(settings.static)
+        self._path = self._hosts if settings.hosts else None
+        self._stamp = None
+        self._names = dict(self._configured)
+        self.read()
+        self._changed |= {a for a in before.keys() | self._names if before.get(a) != self._names.get(a)}
 
     def take_changed(self) -> set[str]:
         """Addresses whose name is another one, since the last call."""

@@ -54,6 +54,12 @@ class Scopes:
             self._forget(own ^ self._interfaces)
             self._interfaces = own
 
+    def reconfigure(self, networks: Iterable[Network]) -> None:
+        """Other networks; every address may have another place."""
+        self._ranges = _ranges(networks)
+        self._places.clear()
+        self.changes += 1
+
     def learn(self, addresses: Iterable[str]) -> None:
         """More addresses of interfaces, of a network namespace that is new for example."""
         self.update(self._interfaces.union(addresses))

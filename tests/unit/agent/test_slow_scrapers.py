@@ -37,6 +37,9 @@ class Tables:
         self.ticks += 1
         self.ticked.set()
 
+    def reconfigure(self, names: object) -> None:
+        """Nothing to change."""
+
     def snapshot(self) -> Snapshot:
         return self.shown
 

@@ -45,6 +45,9 @@ class FakeTables:
     def snapshot(self) -> Any:
         return self.shown
 
+    def reconfigure(self, names: Any) -> None:
+        self.names = names
+
 
 class Clock:
     """Stands still until it is told to go on."""
