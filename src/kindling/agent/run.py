@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from kindling.agent import memory
@@ -57,11 +57,17 @@ def run_agent(
         }
         reloader = Reloader(settings, load or (lambda: settings), parts, say)
         watch.tick()
-        asyncio.run(_serve(watch, listener, settings.server, say, ready, reloader))
+        asyncio.run(_serve(watch, listener, settings.server, say, ready, reloader, observers.stats))
 
 
 async def _serve(
-    watch: Watch, listener: socket.socket, settings: Server, say: Say, ready: Ready, reloader: Reloader
+    watch: Watch,
+    listener: socket.socket,
+    settings: Server,
+    say: Say,
+    ready: Ready,
+    reloader: Reloader,
+    stats: list[Callable[[], Mapping[str, float]]],
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -74,6 +80,7 @@ async def _serve(
 
     app = create_app(watch, settings, loopback=is_loopback(listener))
     server = HttpServer(app, listener, settings)
+    stats += (app.stats, server.stats)
     serving = asyncio.ensure_future(server.run())
     ticking = asyncio.ensure_future(watch.run(stop))
     memory.settle()

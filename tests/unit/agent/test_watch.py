@@ -20,11 +20,11 @@ from factories import flow, request_event, snapshot
 from kindling.agent import run
 from kindling.agent.listen import open_listener, url_of
 from kindling.agent.live import Say
-from kindling.agent.lock import AlreadyRunningError, data_directory
+from kindling.agent.lock import data_directory
 from kindling.agent.watch import Watch
 from kindling.cli.client import fetch
 from kindling.config import Settings
-from kindling.errors import PrivilegeError, SettingError, UnreachableError
+from kindling.errors import AlreadyRunningError, PrivilegeError, SettingError, UnreachableError
 from kindling.identity import Scopes
 
 
@@ -187,7 +187,9 @@ def test_serves_and_ends_cleanly(number: signal.Signals, host: str, tmp_path: Pa
         assert agent.stdout.readline() == "tables open\n"
         url = agent.stdout.readline().split()[4]
         assert fetch(url, "/api/v1/flows")["rows"][0]["opened"] == 3
-        assert fetch(url, "/api/v1/status")["pid"] == agent.pid
+        status = fetch(url, "/api/v1/status")
+        assert status["pid"] == agent.pid
+        assert status["stats"]["http.connections"] >= 1
         agent.send_signal(number)
         assert agent.stdout.read() == "tables closed\n"
         assert agent.wait(10) == 0
