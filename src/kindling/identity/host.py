@@ -11,15 +11,13 @@ from typing import Final
 from kindling.config import NameSettings
 from kindling.identity.addresses import addresses_in, own_addresses
 from kindling.identity.hosts import StaticNames
-from kindling.identity.proc import PROC
+from kindling.identity.proc import PROC, host_root
 from kindling.identity.scope import Scopes
 
 #: All namespaces are looked through so often.
 EVERY_SECONDS: Final = 60.0
 
 _NAMESPACES: Final = 4_096
-#: Of the host's own file system, also from within a container that shares the host's pids.
-_HOSTS: Final = Path("/proc/1/root/etc/hosts")
 
 
 class Host:
@@ -30,12 +28,12 @@ class Host:
         settings: NameSettings,
         *,
         proc: Path = PROC,
-        hosts: Path = _HOSTS,
+        hosts: Path | None = None,
         addresses: Callable[[], set[str]] = own_addresses,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.scopes = Scopes(settings.networks, addresses(), learn_local=True)
-        self.static = StaticNames(settings, hosts)
+        self.static = StaticNames(settings, hosts or host_root(proc) / "etc/hosts")
         self._proc = proc
         self._addresses = addresses
         self._clock = clock

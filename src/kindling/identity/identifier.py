@@ -9,7 +9,7 @@ from typing import Final
 from kindling.identity.cgroup import Container
 from kindling.identity.cgroups import CgroupPaths, cgroup2_root
 from kindling.identity.host import Host
-from kindling.identity.proc import PROC, Process, read_process, thread_names
+from kindling.identity.proc import PROC, Process, host_root, read_process, thread_names
 from kindling.identity.runtimes import Names, names_of
 from kindling.identity.sockets import OlderSocket, older_sockets
 from kindling.identity.workload import workload_of
@@ -18,9 +18,6 @@ from kindling.model.workload import UNKNOWN, Workload
 
 #: Containers whose names are remembered.
 _CONTAINERS: Final = 2_048
-
-#: The root of the host's file system, also from within a container that shares the host's pids.
-_HOST_ROOT: Final = Path("/proc/1/root")
 
 
 class Identifier:
@@ -36,7 +33,7 @@ class Identifier:
         """`host`: to be told of network namespaces."""
         self._proc = proc
         self._host = host
-        self._root = root or _HOST_ROOT
+        self._root = root or host_root(proc)
         self._cgroups = cgroups or CgroupPaths(_find_cgroup2(proc))
         self._names: OrderedDict[str, Names] = OrderedDict()
         self._adopted: dict[int, Workload] = {}

@@ -10,6 +10,18 @@ from typing import Final
 PROC: Final = Path("/proc")
 
 
+def host_root(proc: Path = PROC) -> Path:
+    """The host's root directory, also from within a container that shares the host's pids; our own where
+    that is not ours to see.
+    """
+    root = proc / "1" / "root"
+    try:
+        os.stat(root / "etc")
+    except OSError:
+        return Path("/")
+    return root
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     pid: int

@@ -48,9 +48,17 @@ def _answers(container: Container, root: Path) -> Iterator[Names]:
     for bundle in _bundles(root / _CONTAINERD, container.id):
         yield _annotations(_read(bundle / "config.json"))
     for storage in [home / _USER_STORAGE] if home else [root / each for each in _STORAGES]:
-        for folder in sorted(storage.glob("*-containers")):  # one per driver: overlay, vfs, btrfs
+        for folder in _drivers(storage):
             yield _annotations(_read(folder / container.id / "userdata" / "config.json"))
             yield _storage(_read(folder / "containers.json"), container.id)
+
+
+def _drivers(storage: Path) -> list[Path]:
+    """One folder per storage driver: overlay, vfs, btrfs."""
+    try:
+        return sorted(storage.glob("*-containers"))
+    except OSError:
+        return []
 
 
 def _docker_roots(root: Path) -> list[Path]:

@@ -201,6 +201,15 @@ def test_state_that_never_ends(host: Host, identifier: Identifier) -> None:
     assert opened(identifier, b"nginx", 7, cgroup).name == SHORT
 
 
+def test_state_that_is_not_ours_to_see(host: Host, identifier: Identifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> object:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "glob", refused)
+    cgroup = host.process(7, "nginx", cgroup=f"/docker/{ID}")
+    assert opened(identifier, b"nginx", 7, cgroup).name == SHORT
+
+
 def test_home_that_is_nowhere(host: Host, identifier: Identifier) -> None:
     cgroup = host.process(7, "nginx", cgroup=f"/user.slice/user-1000.slice/user@1000.service/libpod-{ID}.scope")
     assert opened(identifier, b"nginx", 7, cgroup).name == SHORT

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kindling.identity.proc import parse_cgroups, pids, read_process, thread_names
+from kindling.identity.proc import host_root, parse_cgroups, pids, read_process, thread_names
 from unit.identity.host import Host
 
 
@@ -32,3 +32,10 @@ def test_nobody(tmp_path: Path) -> None:
 def test_version_2_comes_first() -> None:
     text = "5:memory:/m\n1:name=systemd:/s.service\n0::/v2\n3:cpu:/m\nbroken\n"
     assert parse_cgroups(text) == ("/v2", "/s.service", "/m")
+
+
+def test_root_of_the_host(tmp_path: Path) -> None:
+    """Not ours to see: then it is our own."""
+    assert host_root(tmp_path) == Path("/")
+    (tmp_path / "1" / "root" / "etc").mkdir(parents=True)
+    assert host_root(tmp_path) == tmp_path / "1" / "root"
