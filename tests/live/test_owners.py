@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from kindling.identity.cgroups import cgroup2_root
+from kindling.model import Workload
 from live import servers
 from live.netns import Link
 from live.probe import Probe
@@ -30,6 +33,45 @@ def test_short_lived_processes(probe: Probe, net: Link, tmp_path: Path) -> None:
     assert {row.labels.workload.name for row in probe.flows(local_ip=net.server4)} == {"nginx"}
     for row in probe.flows(local_ip=net.client4):
         assert (row.labels.workload.kind, row.labels.inferred) == ("process", False)
+
+
+CONTAINER = "0123456789abcdef" * 4
+
+
+@contextmanager
+def cgroup(path: str) -> Iterator[Path]:
+    """A cgroup v2 of our own, below the root; a process that writes its pid to `cgroup.procs` is in it."""
+    root = cgroup2_root(Path("/proc/mounts").read_text(encoding="utf-8"))
+    assert root is not None
+    made = [root.joinpath(*path.split("/")[: n + 1]) for n in range(path.count("/") + 1)]
+    new = [folder for folder in made if not folder.exists()]
+    for folder in new:
+        folder.mkdir()
+    try:
+        yield made[-1]
+    finally:
+        for folder in reversed(new):
+            folder.rmdir()
+
+
+@pytest.mark.parametrize(
+    "path, workload",
+    [
+        ("kd-test.slice/kd-test.service", Workload("unit", "kd-test.service")),
+        (f"kd-test.slice/docker-{CONTAINER}.scope", Workload("container", CONTAINER[:12], container=CONTAINER[:12])),
+        (f"kd-test/crio-{CONTAINER}", Workload("container", CONTAINER[:12], container=CONTAINER[:12])),
+    ],
+)
+def test_curl_of_10_ms_in_a_cgroup(probe: Probe, net: Link, tmp_path: Path, path: str, workload: Workload) -> None:
+    """The cgroup in which the socket was opened counts; nobody saw the process, and its pid was used again."""
+    servers.nginx(net, tmp_path)
+    with cgroup(path) as folder:
+        command = f"echo $$ > {folder}/cgroup.procs; exec curl -sS http://{net.server4}/"
+        for _ in range(3):
+            net.client.run("sh", "-c", command)
+        probe.shows_count(3, local_ip=net.client4)
+    assert {row.labels.workload for row in probe.flows(local_ip=net.client4)} == {workload}
+    assert {row.labels.workload.comm for row in probe.flows(local_ip=net.client4)} == {"curl"}
 
 
 def test_wrk_on_several_processors(probe: Probe, net: Link, tmp_path: Path) -> None:

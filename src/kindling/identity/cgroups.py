@@ -12,7 +12,9 @@ from typing import Final
 _REMEMBERED: Final = 4_096
 
 #: The whole tree is searched at most so often: a cgroup that is gone would be searched for ever.
-_SEARCH_SECONDS: Final = 1.0
+_SEARCH_SECONDS: Final = 0.1
+#: And a search is followed by a rest of so many times its length.
+_REST: Final = 20
 
 
 class CgroupPaths:
@@ -28,8 +30,10 @@ class CgroupPaths:
         """The path below the root, "/" for the root itself, "" when it cannot be found."""
         known = self._paths.get(cgroup)
         if known is None and self._clock() >= self._search_at:
+            begun = self._clock()
             self._search()
-            self._search_at = self._clock() + _SEARCH_SECONDS
+            ended = self._clock()
+            self._search_at = ended + max(_SEARCH_SECONDS, _REST * (ended - begun))
             known = self._paths.get(cgroup)
         return known or ""
 
