@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -81,6 +81,8 @@ def start_agent(data: Path, *options: str) -> Iterator[Agent]:
             if process.poll() is None:
                 process.terminate()
                 process.wait(START_SECONDS)
+            with suppress(OSError):  # not empty: it was killed, and another one will go on
+                Path(own_places(data)["KINDLING_PERSISTENCE_PINS"]).rmdir()
 
 
 @pytest.fixture(scope="module")
