@@ -37,7 +37,7 @@ def measure(home: Path, seconds: int) -> dict[str, float]:
             found[f"{name}_per_second"] = int(out) / (seconds + 4)
             time.sleep(1.5)
             coverage = json.loads(agent.get("/api/v1/dns?limit=1"))["coverage"]
-            found[f"{name}_held_back"] = _lost(coverage, "event_limit", "event_ring")
+            found[f"{name}_held_back"] = _lost(coverage, "dns_limit", "event_ring")
             found[f"{name}_learned"] = json.loads(agent.get("/api/v1/status"))["stats"]["dns_names"]
             found[f"{name}_rss_mib"] = agent.rss()
     return found
