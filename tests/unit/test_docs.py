@@ -11,7 +11,8 @@ import pytest
 from factories import CURL, flow, op
 from kindling.cli.main import COMMANDS, INTERRUPTED, cli
 from kindling.export import records
-from kindling.export.families import FAMILIES, Family
+from kindling.export.families import FAMILIES
+from kindling.export.family import Family
 from kindling.model.codes import LOST_REASONS
 
 DOCS = Path(__file__).parents[2] / "docs"

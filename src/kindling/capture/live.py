@@ -33,8 +33,10 @@ from kindling.wire.layout import enum_values, struct_dtype
 OBJECT: Final = "kindling.bpf.o"
 TABLES: Final = ("owner", "flow", "op", "name")
 
-_FREE_AT_LEAST: Final = 512
-_FREE_STEP: Final = 1024
+_FREE_AT_LEAST: Final = {"owner": 512, "flow": 2_048, "op": 1_024, "name": 1_024}
+"""Slots that a burst of new things finds between two readings, however quiet it was before."""
+_FREE_BY_RATE: Final = 4
+"""And so many times what the last interval took."""
 _AUDITS: Final = 3
 _STASH_NS: Final = 60 * 1_000_000_000
 _SWEEP_NS: Final = 30 * 1_000_000_000
@@ -324,6 +326,8 @@ class _Table:
         self._handed_out = max(1, int(self._head["id"][0]))
         """Slots from here on never were in the queue. The id of "other", which needs none, remembers it."""
         self._array.grow(self._handed_out)
+        self._free_at_least = _FREE_AT_LEAST[name]
+        self._used = self._handed_out
         self.refill()
 
     def refill(self) -> None:
@@ -331,11 +335,13 @@ class _Table:
         if self._handed_out == len(self.rows):
             return
         used = int(np.count_nonzero(self._head["live"][: self._handed_out]))
-        if self._handed_out - used >= _FREE_AT_LEAST:
+        wanted = max(self._free_at_least, _FREE_BY_RATE * (used - self._used))
+        self._used = used
+        begin, end = self._handed_out, min(used + wanted, len(self.rows))
+        if end <= begin:
             return
-        end = min(self._handed_out + _FREE_STEP, len(self.rows))
         self._array.grow(end)
-        begin, self._handed_out = self._handed_out, end
+        self._handed_out = end
         self._head["id"][0] = end  # before: what is killed in between is found by `audit`
         self._free.push(range(begin, end))
 

@@ -16,7 +16,7 @@ class Limits:
     recent_requests: int = 1_000
     recent_failures: int = 1_000
     recent_answers: int = 1_000
-    dns_names: int = 20_000
+    dns_names: int = 8_000
     """Addresses whose name is remembered from DNS answers."""
     owners: int = 8_192
     """Workloads kept by the id of their owner; far more than the probe's own table holds."""
