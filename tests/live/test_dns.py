@@ -89,7 +89,7 @@ def test_what_an_answer_says(probe: Probe, net: Link) -> None:
 
 
 def test_names_of_connections(probe: Probe, net: Link) -> None:
-    """Who asked for a name and then connects to its address is shown with that name."""
+    """An address that somebody on this node asked for is shown with its name, whoever connects to it."""
     net.server.start(
         "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root",
         "--pid-file=", "--bind-interfaces", f"--host-record=named.test,{net.server4}", "--local-ttl=60",
@@ -102,7 +102,7 @@ def test_names_of_connections(probe: Probe, net: Link) -> None:
         server.recv(10)
     probe.shows(
         lambda: {(r.labels.name, r.labels.evidence) for r in probe.flows(local_ip=net.client4, port=7000) if r.opened},
-        {("named.test", "dns")},
+        {("named.test", "node-dns")},
     )
 
 
