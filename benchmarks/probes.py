@@ -106,7 +106,10 @@ def agent(home: Path) -> Iterator[Agent]:
     url = f"http://127.0.0.1:{port}"
     began = time.monotonic()
     command = [str(KINDLING), "agent", "--listen", f"127.0.0.1:{port}", "--data", str(home), "--quiet"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    own = {"KINDLING_PERSISTENCE_PINS": f"/sys/fs/bpf/kindling-bench-{port}"}
+    own["KINDLING_PERSISTENCE_STATE"] = str(home / "state")  # each run begins with nothing
+    environment = {**os.environ, **own}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     try:
         attached = _wait(process, began, lambda: _sees_packets(process.pid))
         answered = _wait(process, began, lambda: _answers(url))

@@ -12,10 +12,15 @@ class Limits:
     """Bounds of everything that could grow. Each has a counter for what it turned away."""
 
     flow_rows: int = 20_000
+    """Rows of connections: a workload, an address and a port, a name, a protocol."""
     op_rows: int = 20_000
+    """Rows of requests: an operation with a status under one of the former."""
     recent_requests: int = 1_000
+    """Slow and failed requests that are shown one by one."""
     recent_failures: int = 1_000
+    """Failed connections that are shown one by one."""
     recent_answers: int = 1_000
+    """DNS answers that are shown with their records."""
     dns_names: int = 8_000
     """Addresses whose name is remembered from DNS answers."""
     owners: int = 8_192
