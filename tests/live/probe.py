@@ -85,7 +85,7 @@ class Probe:
             time.sleep(0.02)
             self.tick()
         found: Any = read()
-        assert found == wanted
+        assert found == wanted, f"lost: {self.collector.snapshot().lost}"
         time.sleep(0.02)
         self.tick()
         found = read()

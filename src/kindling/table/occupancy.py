@@ -7,7 +7,7 @@ is until `vacate`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
-
-#: Slots beyond the highest one ever seen that are looked at for newcomers: free numbers are
-#: handed out in order, so the next ones lie close.
-_AHEAD: Final = 256
-
-#: One in so many looks goes through the whole table, should the order ever be another one.
-_WHOLE_EVERY: Final = 64
 
 
 class Occupancy:
@@ -40,7 +33,6 @@ class Occupancy:
         """Of the bound slots."""
         self.high = 1
         """Slots from here on were never seen live."""
-        self._looks = 0
 
     @property
     def used(self) -> int:
@@ -62,12 +54,10 @@ class Occupancy:
         return live
 
     def _look_ahead(self) -> None:
-        self._looks += 1
-        ahead = self.size if self._looks % _WHOLE_EVERY == 1 else _AHEAD
-        while self.high < self.size:
-            found = np.flatnonzero(self._live[self.high : self.high + ahead])
-            if not len(found):
-                break
+        """Only slots that were handed out can be live; the source keeps how many in the id of slot 0, or 0: all."""
+        end = int(self._id[0]) or self.size
+        found = np.flatnonzero(self._live[self.high : end])
+        if len(found):
             self.high += int(found[-1]) + 1
 
     def id_of(self, slot: int) -> int:
