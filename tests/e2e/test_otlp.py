@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +17,12 @@ from typing import Any, Literal
 import pytest
 
 import factories as make
+from certificates import authority
+from e2e.conftest import start_agent, web_server
 from kindling.config import Otlp
 from kindling.export.spans import span_ids
 from kindling.otlp import OtlpExporter
-from otlp_collector import Collector, certificates, collector, free_port, plain, points, until
+from otlp_collector import Collector, collector, free_port, plain, points, until
 
 pytestmark = pytest.mark.timeout(600)  # the receiver is built once
 
@@ -244,7 +248,11 @@ def test_a_slow_collector_gets_everything(running: Collector, protocol: Protocol
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed")
-    return certificates(tmp_path_factory.mktemp("tls"))
+    folder = tmp_path_factory.mktemp("tls")
+    signer = authority(folder)
+    signer.issue("server")
+    signer.issue("client", client=True)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +261,7 @@ def secured(files: Path) -> Iterator[Collector]:
     tls = {
         "cert_file": str(files / "server.pem"),
         "key_file": str(files / "server.key"),
-        "client_ca_file": str(files / "ca.pem"),
+        "client_ca_file": str(files / "authority.pem"),
     }
     with collector(tls=tls) as started:
         yield started
@@ -264,7 +272,7 @@ class TestTls:
     def test_both_sides_show_certificates(self, secured: Collector, files: Path, protocol: Protocol) -> None:
         own: dict[str, Any] = {"client_cert": files / "client.pem", "client_key": files / "client.key"}
         endpoint = url(secured, protocol, "https", "localhost")
-        with exporting(endpoint, protocol, ca_file=files / "ca.pem", **own) as exporter:
+        with exporting(endpoint, protocol, ca_file=files / "authority.pem", **own) as exporter:
             exporter.observe(make.snapshot(requests=[make.request_event()]))
             assert secured.take("traces")["resourceSpans"]
 
@@ -294,3 +302,23 @@ def test_nothing_of_it_is_imported_when_it_is_off() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.root
+@pytest.mark.e2e
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_an_agent_that_stops_has_sent_everything(running: Collector, tmp_path: Path) -> None:
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "index.html").write_text("hello")
+    with web_server(tmp_path / "page") as port:
+        with start_agent(tmp_path / "data", "--interval", "0.2", "--otlp-endpoint", url(running, "http")) as agent:
+            for _ in range(7):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/index.html").close()
+            agent.wait_for("requests", lambda rows: any(row["port"] == port for row in rows))
+        counts: list[int] = []
+        while 7 not in counts:
+            counts += [
+                int(point["count"])
+                for _, name, attributes, point in points(running.take("metrics"))
+                if name == "http.client.request.duration" and attributes["server.port"] == port
+            ]

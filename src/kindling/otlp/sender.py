@@ -35,7 +35,7 @@ class Counts:
     retried: int = 0
     """Attempts beyond the first one."""
     missed_metrics: int = 0
-    """Requests with metrics that were not delivered: everything is sent again."""
+    """Requests with metrics that were given up: everything is sent again."""
 
 
 class Sender:
@@ -101,7 +101,7 @@ class Sender:
             self._deliver("traces", *encode_spans(events, self._node))
 
     def _deliver(self, signal: str, body: bytes, items: int) -> bool:
-        """Until it is delivered, refused or too old."""
+        """Until it is delivered, refused or too old; False when it was given up."""
         give_up = self._clock() + self._settings.retry_seconds
         while self._clock() < self._end:
             result = self._transport.send(signal, body)
@@ -111,11 +111,11 @@ class Sender:
                 self.counts.rejected += min(items, result.partial.rejected)
                 said = result.partial.message
                 self._report(f"takes not all of the {signal}: {said}" if said else "")
-                return not result.partial.rejected
+                return True
             if isinstance(result, Refused):
                 self.counts.failed += items
                 self._report(f"refuses {signal}: {result.reason}")
-                return False
+                return True
             self._report(f"is not reached: {result.reason}; trying again")
             if not self._wait(result, give_up):
                 break
