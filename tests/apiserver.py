@@ -306,9 +306,10 @@ def _discovery(path: str) -> tuple[int, Object]:
     if path == "/api":
         return 200, {"kind": "APIVersions", "versions": ["v1"]}
     if path == "/apis":
-        version = {"groupVersion": "discovery.k8s.io/v1", "version": "v1"}
-        group = {"name": "discovery.k8s.io", "versions": [version], "preferredVersion": version}
-        return 200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group]}
+        names = sorted({p.split("/")[2] for p in KINDS if p.startswith("/apis/")})
+        versions = {name: {"groupVersion": f"{name}/v1", "version": "v1"} for name in names}
+        groups = [{"name": name, "versions": [one], "preferredVersion": one} for name, one in versions.items()]
+        return 200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
     found = [
         (p.rpartition("/")[2], kind, p in CLUSTER_WIDE) for p, (_, kind) in KINDS.items() if p.startswith(f"{path}/")
     ]
