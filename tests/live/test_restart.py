@@ -69,7 +69,7 @@ def test_killed_while_short_connections_come_and_go(agent: LastingAgent, net: Li
     servers.nginx(net, tmp_path)
     net.client.set(ipv4__tcp_tw_reuse=1)
     agent.start()
-    count = 12_000
+    count = 40_000
     load = net.client.start("ab", "-q", "-n", str(count), "-c", "16", f"http://{net.server4}/")
     kills = hunt(agent, load, random.Random(2))
     assert load.returncode == 0
