@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "top": "All that, live.",
     "status": "How the agent is: cost, fill of its tables, losses.",
     "replay": "The same tables of a capture file (needs no privilege).",
+    "policy": "A NetworkPolicy that allows what a workload was seen to use.",
     "check": "What this kernel allows, and what is missed without it.",
     "config": "Check and show settings; print what each means.",
     "uninstall": "Remove what a killed agent left in the kernel.",

@@ -1,0 +1,189 @@
+"""Policies as a cluster would read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kindling.export.policy import FORMATS, Format, policies, seen_of
+
+CART = {"workload": "cart", "workload_kind": "deployment", "namespace": "shop"}
+API = {
+    **CART,
+    "destination": "api.example.org",
+    "name": "api.example.org",
+    "evidence": "sni",
+    "addresses": ["192.0.2.7", "2001:db8::7"],
+    "port": 443,
+    "transport": "tcp",
+    "protocol": "tls",
+    "scope": "public",
+    "connections": 34,
+    "failures": 2,
+}
+PEER = {
+    **CART,
+    "role": "client",
+    "remote_ip": "10.2.0.9",
+    "name": "",
+    "evidence": "address",
+    "port": 8080,
+    "transport": "tcp",
+    "protocol": "http",
+    "scope": "private",
+    "opened": 5,
+    "peer_kind": "pod",
+    "peer_namespace": "pay",
+    "peer_workload": "ledger",
+    "peer_workload_kind": "deployment",
+}
+
+
+def written(
+    flows: list[dict[str, Any]], external: list[dict[str, Any]], chosen: Format = "kubernetes", **more: Any
+) -> list[dict[str, Any]]:
+    documents = yaml.safe_load_all(policies(seen_of(flows, external), chosen, **more))
+    return [each for each in documents if each is not None]
+
+
+def test_a_name_becomes_the_addresses_that_were_seen() -> None:
+    (policy,) = written([], [API])
+    assert policy == {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "cart-seen", "namespace": "shop"},
+        "spec": {
+            "podSelector": {"matchLabels": {"app.kubernetes.io/name": "cart"}},
+            "policyTypes": ["Egress"],
+            "egress": [
+                {
+                    "to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}, {"ipBlock": {"cidr": "2001:db8::7/128"}}],
+                    "ports": [{"protocol": "TCP", "port": 443}],
+                }
+            ],
+        },
+    }
+
+
+def test_counts_and_evidence_are_comments() -> None:
+    text = policies(seen_of([], [API]), "kubernetes", notes=["Watched since then."])
+    assert "# api.example.org, TCP 443: 34 connections, 2 failed, tls, known by sni\n" in text
+    assert "# Watched since then.\n" in text
+    assert "CHECK: nothing here allows DNS" in text
+
+
+def test_cilium_allows_the_name_and_asking_for_it() -> None:
+    (policy,) = written([], [API], "cilium")
+    dns, rule = policy["spec"]["egress"]
+    assert dns["toPorts"][0]["rules"] == {"dns": [{"matchName": "api.example.org"}]}
+    assert rule == {
+        "toFQDNs": [{"matchName": "api.example.org"}],
+        "toPorts": [{"ports": [{"port": "443", "protocol": "TCP"}]}],
+    }
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "", "evidence": "address"}, {"evidence": "static"}, {"name": "a b\n- x"}, {"name": "192.0.2.7"}]
+)
+def test_cilium_takes_addresses_where_no_answer_of_dns_stands_behind(change: dict[str, Any]) -> None:
+    (policy,) = written([], [{**API, **change}], "cilium")
+    (rule,) = policy["spec"]["egress"]
+    assert rule["toCIDR"] == ["192.0.2.7/32", "2001:db8::7/128"]
+
+
+def test_workloads_of_the_cluster_are_allowed_by_label() -> None:
+    (policy,) = written([PEER], [], label="app")
+    (rule,) = policy["spec"]["egress"]
+    assert rule["to"] == [
+        {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "pay"}},
+            "podSelector": {"matchLabels": {"app": "ledger"}},
+        }
+    ]
+    (policy,) = written([PEER], [], "cilium", label="app")
+    (rule,) = policy["spec"]["egress"]
+    assert rule["toEndpoints"] == [{"matchLabels": {"k8s:io.kubernetes.pod.namespace": "pay", "app": "ledger"}}]
+
+
+def test_without_peers_there_are_addresses() -> None:
+    """An agent that knows no cluster."""
+    plain = {key: value for key, value in PEER.items() if not key.startswith("peer_")}
+    (policy,) = written([{**plain, "scope": "own"}], [])
+    assert policy["spec"]["egress"][0]["to"] == [{"ipBlock": {"cidr": "10.2.0.9/32"}}]
+    assert written([plain], []) == []  # external has it
+
+
+def test_a_service_whose_pods_were_not_seen_is_said() -> None:
+    service = {**PEER, "peer_kind": "service", "peer_workload": "", "peer_service": "ledger"}
+    text = policies(seen_of([service], [API]), "kubernetes")
+    assert "# Service ledger of pay, TCP 8080: 5 connections" in text
+    assert "which pods answered was not seen" in text
+    assert len(yaml.safe_load(text)["spec"]["egress"]) == 1
+
+
+def test_nodes() -> None:
+    node = {**PEER, "peer_kind": "node", "peer_namespace": "", "peer_workload": "n1"}
+    assert written([node], [])[0]["spec"]["egress"][0]["to"] == [{"ipBlock": {"cidr": "10.2.0.9/32"}}]
+    assert "remote-node" in written([node], [], "cilium")[0]["spec"]["egress"][0]["toEntities"]
+
+
+def test_what_never_answered_is_not_allowed() -> None:
+    text = policies(seen_of([], [{**API, "connections": 0, "failures": 4}]), "kubernetes")
+    assert yaml.safe_load(text)["spec"]["egress"] == []
+    assert "# Not allowed, for it never answered: api.example.org, TCP 443, tried 4 times\n" in text
+
+
+def test_records_of_several_nodes_are_one_rule() -> None:
+    text = policies(seen_of([], [API, {**API, "addresses": ["192.0.2.8"], "connections": 1}]), "kubernetes")
+    (rule,) = yaml.safe_load(text)["spec"]["egress"]
+    assert len(rule["to"]) == 3
+    assert "35 connections" in text
+
+
+def test_workloads_have_documents_of_their_own() -> None:
+    found = written([], [API, {**API, "workload": "web"}, {**API, "namespace": ""}])
+    assert [each["metadata"]["name"] for each in found] == ["cart-seen", "web-seen"]
+
+
+def test_what_has_no_place_is_counted() -> None:
+    text = policies(seen_of([{**PEER, "role": "unknown"}], [API, {**API, "namespace": ""}]), "kubernetes")
+    assert "# Not in here: 1 records of processes that belong to no namespace.\n" in text
+    assert "# Not in here: 1 connections of which it is not known who began them.\n" in text
+
+
+_TEXT = st.text(max_size=12) | st.sampled_from(["shop", "*.x.org", "a\n  to: []", "'", "10.0.0.1", "\u2028", "%"])
+_VALUE = _TEXT | st.none() | st.integers() | st.booleans()
+_RECORD = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys([*API, *PEER], _VALUE),
+        "role": st.just("client"),
+        "transport": st.sampled_from(["tcp", "udp"]),
+        "port": st.integers(0, 70_000),
+        "addresses": st.lists(_TEXT, max_size=3),
+        "namespace": st.sampled_from(["shop", "a\nb"]),
+        "workload": st.sampled_from(["cart", "web", "null", "1", "x: y"]),
+        "connections": st.integers(0, 3),
+    },
+)
+
+
+@given(st.lists(_RECORD, max_size=4), st.lists(_RECORD, max_size=4), st.sampled_from(FORMATS))
+def test_whatever_was_seen_the_output_is_a_list_of_policies(
+    flows: list[dict[str, Any]], external: list[dict[str, Any]], chosen: Format
+) -> None:
+    for policy in written(flows, external, chosen, notes=["\n- x"]):
+        assert set(policy) == {"apiVersion", "kind", "metadata", "spec"}
+        assert isinstance(policy["metadata"]["name"], str)
+        for rule in policy["spec"]["egress"]:
+            assert set(rule) in (
+                {"to", "ports"},
+                {"toFQDNs", "toPorts"},
+                {"toCIDR", "toPorts"},
+                {"toEndpoints", "toPorts"},
+                {"toEntities", "toPorts"},
+            )
