@@ -98,7 +98,7 @@ def test_pages_are_parts_of_the_whole(agent: Agent, tmp_path: Path) -> None:
 def test_a_scraper_that_hangs_stops_nobody(agent: Agent) -> None:
     parts = urlsplit(agent.url)
     with ExitStack() as stack:
-        for _ in range(40):
+        for _ in range(20):
             hung = stack.enter_context(socket.create_connection((str(parts.hostname), parts.port)))
             hung.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         begun = time.monotonic()
