@@ -117,6 +117,8 @@ def agent(home: Path) -> Iterator[Agent]:
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(20)
+        with contextlib.suppress(OSError):
+            Path(own["KINDLING_PERSISTENCE_PINS"]).rmdir()
 
 
 def _wait(process: subprocess.Popen[bytes], began: float, done: Callable[[], bool]) -> float:
