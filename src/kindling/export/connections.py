@@ -53,8 +53,7 @@ class PairSection(_TcpSection):
         if level == ALL:
             return ALL
         own = (flow.workload, flow.workload.container_id)
-        server = flow.role == "server"
-        return (*own, flow.local_ip, flow.remote_ip, flow.port, server) if level == OWN else own
+        return (*own, flow.local_ip, flow.remote_ip, *_ports(row)) if level == OWN else own
 
     def text(self, row: FlowRow, level: int) -> str:
         flow = row.labels
@@ -63,15 +62,15 @@ class PairSection(_TcpSection):
         if level != OWN:
             here = prefixed("src_", side(flow.workload, self.node, ""))
             return labels(f.TCP_LABELS, {**here, "dst_workload_name": OTHER})
-        server = flow.role == "server"
-        there = {"ip": flow.remote_ip} if server else self.there(row)
+        there = {"ip": flow.remote_ip} if flow.role == "server" else self.there(row)
+        here_port, there_port = _ports(row)
         return labels(
             f.TCP_LABELS,
             {
                 **prefixed("src_", side(flow.workload, self.node, flow.local_ip)),
                 **prefixed("dst_", there),
-                "src_port": str(flow.port) if server else "0",
-                "dst_port": "0" if server else str(flow.port),
+                "src_port": str(here_port),
+                "dst_port": str(there_port),
             },
         )
 
@@ -95,6 +94,12 @@ class PairSection(_TcpSection):
                 srtt += (a, text, f"}} {last}\n")
             again += (b, text, f"}} {retransmits}\n")
         return srtt + again
+
+
+def _ports(row: FlowRow) -> tuple[int, int]:
+    """Here and there; 0 stands for the client's, which is another one each time."""
+    port = row.labels.port
+    return (port, 0) if row.labels.role == "server" else (0, port)
 
 
 def _last_srtt(series: Series[FlowRow]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -54,6 +54,7 @@ OPS = st.builds(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(FLOWS, max_size=25), st.lists(OPS, max_size=25), st.integers(0, 400))
+@example([flow(role="server", port=0), flow(role="client", port=0)], [], 400)
 def test_no_series_twice(flows: list[FlowRow], ops: list[OpRow], room: int) -> None:
     exporter = Exporter(node="node-1")
     exporter.budget.resize(room)
