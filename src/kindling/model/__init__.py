@@ -17,7 +17,7 @@ from kindling.model.events import FailureEvent, RequestEvent
 from kindling.model.labels import EVIDENCE_ORDER, INSIDE, Evidence, FlowLabels, OpLabels, Role, Scope, Transport
 from kindling.model.rows import FlowRow, OpRow
 from kindling.model.snapshot import Snapshot
-from kindling.model.workload import Workload, WorkloadKind
+from kindling.model.workload import Workload
 
 __all__ = [
     "ALPN_NAMES",
@@ -46,5 +46,4 @@ __all__ = [
     "Snapshot",
     "Transport",
     "Workload",
-    "WorkloadKind",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from kindling.model.peer import Peer
 from kindling.model.workload import Workload
 
 Role = Literal["client", "server", "unknown"]
@@ -44,11 +45,13 @@ class FlowLabels:
     """Of the remote address. Tells no rows apart: it follows the settings and the addresses this host has."""
     network: str = field(default="", compare=False)
     """Label of a configured network that the remote address is in, or ""."""
+    peer: Peer | None = None
+    """Who of the cluster has the remote address, where that is known."""
 
     @property
     def outside(self) -> bool:
-        """Whether this leads from this host to a destination outside it."""
-        return self.role == "client" and self.scope not in INSIDE
+        """Whether this leads from this host to a destination outside it, and outside its cluster."""
+        return self.role == "client" and self.peer is None and self.scope not in INSIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +76,5 @@ class OpLabels:
     transport: Transport = "tcp"
     evidence: Evidence = "address"
     inferred: bool = False
+    peer: Peer | None = None
+    """As in `FlowLabels`."""

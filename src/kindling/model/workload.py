@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
-
-WorkloadKind = Literal["process", "unit", "container", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A container, a systemd unit, or else a process by its name.
+    """The controller of a pod, a container, a systemd unit, or else a process by its name.
 
-    Two workloads are the same when kind, name, namespace and container are. The other
+    Two workloads are the same when kind, name, namespace, container and pod are. The other
     fields tell of the first process that was seen; they are shown, never labels.
     """
 
-    kind: WorkloadKind
+    kind: str
+    """process, unit, container, unknown; of a pod that of its controller: deployment, cronjob, pod ..."""
     name: str
     namespace: str = ""
     container: str = ""
+    pod: str = ""
     container_id: str = field(default="", compare=False)
     """First 12 characters."""
     pid: int = field(default=0, compare=False)
