@@ -38,7 +38,11 @@ def observers_of(settings: Settings, say: Say) -> Iterator[Observers]:
             observers.calls.append(inventory.observe)
             observers.stats.append(inventory.stats)
         alerting = Alerting(
-            settings.alerts, observers.inventory, say, learning_seconds=settings.inventory.learning_seconds
+            settings.alerts,
+            observers.inventory,
+            say,
+            learning_seconds=settings.inventory.learning_seconds,
+            node=settings.kubernetes.node,
         )
         stack.callback(alerting.close)
         observers.calls.append(alerting.observe)
@@ -47,7 +51,7 @@ def observers_of(settings: Settings, say: Say) -> Iterator[Observers]:
         if settings.otlp.enabled:
             from kindling.otlp import OtlpExporter
 
-            otlp = OtlpExporter(settings.otlp, say, interval=settings.interval)
+            otlp = OtlpExporter(settings.otlp, say, interval=settings.interval, node=settings.kubernetes.node)
             stack.callback(otlp.close)
             otlp.start()
             observers.calls.append(otlp.observe)

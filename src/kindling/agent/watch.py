@@ -59,6 +59,7 @@ class Watch:
     ) -> None:
         self.horizon = Horizon(scopes=tables.scopes)
         self.exporter = Exporter(
+            node=settings.kubernetes.node or None,
             horizon=self.horizon,
             settings=settings.metrics,
             link_spans=settings.otlp.enabled and settings.otlp.traces,

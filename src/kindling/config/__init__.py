@@ -2,6 +2,7 @@
 
 from kindling.config.alerts import ALERT_KINDS, AlertKind, AlertLines, Alerts, Allow, Webhook
 from kindling.config.inventory import Inventory
+from kindling.config.kubernetes import Exclude, Include, Kubernetes, KubernetesMode, Selection
 from kindling.config.limits import Limits
 from kindling.config.metrics import Metrics
 from kindling.config.names import NameSettings, Network, StaticName
@@ -20,7 +21,11 @@ __all__ = [
     "AlertLines",
     "Alerts",
     "Allow",
+    "Exclude",
+    "Include",
     "Inventory",
+    "Kubernetes",
+    "KubernetesMode",
     "Limits",
     "Metrics",
     "NameSettings",
@@ -28,6 +33,7 @@ __all__ = [
     "Otlp",
     "Persistence",
     "Recycling",
+    "Selection",
     "Server",
     "Settings",
     "StaticName",

@@ -10,7 +10,15 @@ from kindling.config.settings import Settings
 from kindling.config.sources import value_of
 
 #: Settings, or sections, that SIGHUP changes.
-LIVE: Final = ("alerts", "metrics", "names.networks", "names.static", "names.hosts")
+LIVE: Final = (
+    "alerts",
+    "metrics",
+    "names.networks",
+    "names.static",
+    "names.hosts",
+    "kubernetes.include",
+    "kubernetes.exclude",
+)
 
 
 def changed(before: Settings, after: Settings) -> list[str]:

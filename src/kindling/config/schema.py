@@ -68,7 +68,7 @@ class Leaf:
 def fields_of(cls: type) -> Mapping[str, Field]:
     """In the order of the source."""
     hints = get_type_hints(cls)
-    texts = _texts(cls)
+    texts = {name: text for base in reversed(cls.__mro__) if is_dataclass(base) for name, text in _texts(base).items()}
     found = {}
     for each in fields(cls):
         default = each.default if each.default_factory is MISSING else each.default_factory()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kindling.config.alerts import Alerts
 from kindling.config.inventory import Inventory
+from kindling.config.kubernetes import Kubernetes
 from kindling.config.limits import Limits
 from kindling.config.metrics import Metrics
 from kindling.config.names import NameSettings
@@ -42,6 +43,7 @@ class Settings:
     server: Server = field(default_factory=Server)
     persistence: Persistence = field(default_factory=Persistence)
     otlp: Otlp = field(default_factory=Otlp)
+    kubernetes: Kubernetes = field(default_factory=Kubernetes)
 
     def __post_init__(self) -> None:
         if not 0.01 <= self.interval <= 60:

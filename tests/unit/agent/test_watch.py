@@ -23,7 +23,7 @@ from kindling.agent.live import Say
 from kindling.agent.lock import data_directory
 from kindling.agent.watch import Watch
 from kindling.cli.client import fetch
-from kindling.config import Settings
+from kindling.config import Kubernetes, Settings
 from kindling.errors import AlreadyRunningError, PrivilegeError, SettingError, UnreachableError
 from kindling.identity import Scopes
 
@@ -57,6 +57,12 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.mark.parametrize(("named", "shown"), [("worker-1", "worker-1"), ("", socket.gethostname())])
+def test_the_node_is_the_one_that_the_settings_name(named: str, shown: str) -> None:
+    watch = Watch(FakeTables(), Settings(kubernetes=Kubernetes(node=named)))
+    assert watch.status()["node"] == shown
 
 
 def test_ticks_until_told_to_stop_and_then_once_more() -> None:
