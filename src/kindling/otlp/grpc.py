@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import gzip
 import struct
-import time
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
 from kindling.config import Otlp
 from kindling.errors import SettingError
-from kindling.otlp.connection import Connection, TimedOut, address_of, tls_context, why
-from kindling.otlp.headers import HeaderSource
-from kindling.otlp.http import MAX_ANSWER, RETRYABLE, USER_AGENT
+from kindling.otlp.connection import Connection, TimedOut
+from kindling.otlp.http import RETRYABLE
+from kindling.otlp.kept import MAX_ANSWER, USER_AGENT, KeptTransport
 from kindling.otlp.messages import Status, partial_success, rpc_status
 from kindling.otlp.outcome import Delivered, Outcome, Refused, Retry
 
@@ -41,7 +39,6 @@ _METHODS: Final = {
 _RETRYABLE: Final = frozenset({1, 4, 10, 11, 14, 15})
 _RESOURCE_EXHAUSTED: Final = 8
 """Worth another attempt only when the collector says when."""
-_LEVEL: Final = 5
 
 
 @dataclass(slots=True)
@@ -54,49 +51,26 @@ class Call:
     broken: str = ""
 
 
-class GrpcTransport:
-    """See Transport."""
+class GrpcTransport(KeptTransport):
+    alpn = "h2"
+    speech = "HTTP/2"
+    misspoken = h2.exceptions.ProtocolError
 
     def __init__(self, settings: Otlp) -> None:
         """Raises SettingError."""
-        self._address = address_of(settings)
-        self._context = tls_context(settings, "h2") if self._address.tls else None
-        self._headers = HeaderSource(settings)
-        self._gzip = settings.compression == "gzip"
-        self._timeout = settings.timeout
-        self._connection: Connection | None = None
+        super().__init__(settings)
         self._machine = _machine()
 
-    def send(self, signal: str, body: bytes) -> Outcome:
+    def _attempt(self, signal: str, body: bytes, deadline: float) -> Outcome:
         """A unary call, and what its status means."""
-        deadline = time.monotonic() + self._timeout
-        try:
-            call = self._ask(_METHODS[signal], self._framed(body), deadline)
-        except OSError as error:
-            self.close()
-            return Retry(why(error))
-        except h2.exceptions.ProtocolError as error:
-            self.close()
-            return Retry(f"its answer is no HTTP/2 ({error})")
+        call = self._ask(_METHODS[signal], self._framed(body), deadline)
         if call.broken:
             self.close()
         return outcome(call)
 
-    def abort(self) -> None:
-        """See Transport."""
-        connection = self._connection
-        if connection is not None:
-            connection.abort()
-
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
     def _framed(self, body: bytes) -> bytes:
         """Length-Prefixed-Message: a byte that says whether it is compressed, four of length."""
-        if self._gzip:
-            body = gzip.compress(body, _LEVEL, mtime=0)
+        body = self._packed(body)
         return struct.pack(">BI", self._gzip, len(body)) + body
 
     def _ask(self, path: str, message: bytes, deadline: float) -> Call:
@@ -136,12 +110,11 @@ class GrpcTransport:
     def _connected(self, deadline: float) -> Connection:
         if self._connection is not None and self._still_open(self._connection, deadline):
             return self._connection
-        self.close()
+        connection = self._connect(deadline)
         self._machine = _machine()
-        self._connection = Connection(self._address, self._context, deadline)
         self._machine.initiate_connection()
-        self._connection.send(self._machine.data_to_send())
-        return self._connection
+        connection.send(self._machine.data_to_send())
+        return connection
 
     def _still_open(self, connection: Connection, deadline: float) -> bool:
         """Reads what came since the last call: pings, settings, or a farewell."""

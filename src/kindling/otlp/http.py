@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,18 +10,14 @@ from typing import Final
 
 import h11
 
-import kindling
 from kindling.config import Otlp
-from kindling.otlp.connection import Connection, TimedOut, address_of, tls_context, why
-from kindling.otlp.headers import HeaderSource
+from kindling.otlp.connection import Connection, TimedOut
+from kindling.otlp.kept import MAX_ANSWER, USER_AGENT, KeptTransport
 from kindling.otlp.messages import partial_success, rpc_status
 from kindling.otlp.outcome import Delivered, Outcome, Refused, Retry
 
 #: "Retryable Response Codes".
 RETRYABLE: Final = frozenset({429, 502, 503, 504})
-MAX_ANSWER: Final = 1 << 20
-USER_AGENT: Final = f"kindling/{kindling.__version__}"
-_LEVEL: Final = 5
 
 
 @dataclass(slots=True)
@@ -32,42 +27,20 @@ class Answer:
     body: bytearray = field(default_factory=bytearray)
 
 
-class HttpTransport:
-    """See Transport."""
+class HttpTransport(KeptTransport):
+    alpn = "http/1.1"
+    speech = "HTTP"
+    misspoken = h11.ProtocolError
 
     def __init__(self, settings: Otlp) -> None:
         """Raises SettingError."""
-        self._address = address_of(settings)
-        self._context = tls_context(settings, "http/1.1") if self._address.tls else None
-        self._headers = HeaderSource(settings)
-        self._gzip = settings.compression == "gzip"
-        self._timeout = settings.timeout
-        self._connection: Connection | None = None
+        super().__init__(settings)
         self._machine = h11.Connection(h11.CLIENT)
 
-    def send(self, signal: str, body: bytes) -> Outcome:
+    def _attempt(self, signal: str, body: bytes, deadline: float) -> Outcome:
         """POST, and what the answer means."""
-        deadline = time.monotonic() + self._timeout
-        try:
-            answer = self._ask(f"{self._address.path}/v1/{signal}", body, deadline)
-        except OSError as error:
-            self.close()
-            return Retry(why(error))
-        except h11.ProtocolError as error:
-            self.close()
-            return Retry(f"its answer is no HTTP ({error})")
+        answer = self._ask(f"{self._address.path}/v1/{signal}", body, deadline)
         return outcome(answer, time.time())
-
-    def abort(self) -> None:
-        """See Transport."""
-        connection = self._connection
-        if connection is not None:
-            connection.abort()
-
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
 
     def _ask(self, path: str, body: bytes, deadline: float) -> Answer:
         headers = [
@@ -76,8 +49,8 @@ class HttpTransport:
             ("content-type", "application/x-protobuf"),
             *self._headers.get(),
         ]
+        body = self._packed(body)
         if self._gzip:
-            body = gzip.compress(body, _LEVEL, mtime=0)
             headers.append(("content-encoding", "gzip"))
         headers.append(("content-length", str(len(body))))
         connection = self._connected(deadline)
@@ -95,10 +68,8 @@ class HttpTransport:
         if self._connection is not None and self._connection.waiting() is None:
             self._connection.until(deadline)
             return self._connection
-        self.close()
         self._machine = h11.Connection(h11.CLIENT)
-        self._connection = Connection(self._address, self._context, deadline)
-        return self._connection
+        return self._connect(deadline)
 
     def _answer(self, connection: Connection) -> Answer:
         answer = Answer()
