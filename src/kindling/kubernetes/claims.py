@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Generic, TypeVar
@@ -28,14 +29,22 @@ class Claims(Generic[T]):
 
     def __init__(self) -> None:
         self._by_address: dict[str, list[Claim[T]]] = {}
+        self._changed: set[str] = set()
+        self._ending: deque[tuple[float, str]] = deque()
+        """When addresses lose the name of the last holder, the first ones first."""
 
     def claim(self, address: str, key: str, holder: T, since: float) -> None:
         """`key` tells holders apart; the same one again changes what is known of it."""
         claims = self._by_address.setdefault(address, [])
         for claim in claims:
             if claim.key == key and claim.until is None:
-                claim.holder = holder
+                if claim.holder != holder:
+                    claim.holder = holder
+                    self._changed.add(address)
                 return
+        # a pod starts before it has an address: it cannot have had this one before the last holder gave it back
+        since = max([since, *(c.until for c in claims if c.until is not None and c.since <= since)])
+        self._changed.add(address)
         claims.append(Claim(key, holder, since))
         claims.sort(key=lambda claim: claim.since)
         for claim, following in pairwise(claims):
@@ -47,6 +56,7 @@ class Claims(Generic[T]):
         for claim in self._by_address.get(address, ()):
             if claim.key == key and claim.until is None:
                 claim.until = until
+                self._ending.append((until + _CLOCKS, address))
 
     def at(self, address: str, when: float) -> T | None:
         """Who held the address at a time: the one who had it last among those who had it by then.
@@ -60,6 +70,17 @@ class Claims(Generic[T]):
             if claim.since - _CLOCKS <= when and (claim.until is None or when <= claim.until + _CLOCKS):
                 return claim.holder
         return None
+
+    def known(self, address: str) -> bool:
+        """Whether somebody had the address, now or a while ago."""
+        return address in self._by_address
+
+    def take_changed(self, now: float) -> set[str]:
+        """Addresses whose holder is another one, or nobody any more, since the last call."""
+        changed, self._changed = self._changed, set()
+        while self._ending and self._ending[0][0] < now:
+            changed.add(self._ending.popleft()[1])
+        return changed
 
     def expire(self, before: float) -> None:
         """Forget claims that ended before a time."""

@@ -13,7 +13,7 @@ from kindling.kubernetes.objects import EndpointSlice, Node, Pod, Service
 from kindling.kubernetes.pods import KnownContainer, KnownPod, Pods
 from kindling.kubernetes.reflect import Change, Health, Reflector
 from kindling.kubernetes.services import KnownService, Services
-from kindling.model.peer import Peer
+from kindling.model.peer import UNKNOWN_POD, Peer
 
 _REMEMBER: Final = 900.0
 """Seconds for which an address's past holders are known."""
@@ -28,16 +28,21 @@ class Cluster:
         self.pods = Pods(node)
         self.services = Services()
         self.nodes = Nodes()
+        self.version = 0
+        """Rises with each change."""
         self._reflectors = reflectors
         self._expired = 0.0
+        self._now = 0.0
 
     def refresh(self, now: float) -> int:
         """Take what the reflectors learned; returns how many changes."""
+        self._now = now
         taken = 0
         for reflector in self._reflectors:
             while reflector.changes and taken < _AT_ONCE:
                 self.apply(reflector.resource.kind, reflector.changes.popleft(), now)
                 taken += 1
+        self.version += taken
         if now - self._expired >= _REMEMBER / 10:
             self._expired = now
             self.pods.expire(now - _REMEMBER)
@@ -47,6 +52,11 @@ class Cluster:
     def synced(self) -> bool:
         """All lists were read to their end, and applied."""
         return all(each.health.synced and not each.changes for each in self._reflectors)
+
+    @property
+    def whole(self) -> bool:
+        """All of the cluster is followed, not this node alone: nobody else has an address of its own in it."""
+        return not self._reflectors or any(each.resource.kind is Node for each in self._reflectors)
 
     def health(self) -> dict[str, Health]:
         return {each.resource.name: each.health for each in self._reflectors}
@@ -88,7 +98,24 @@ class Cluster:
             return node_peer(node, self.services.behind(address, port))
         if self.services.behind(address, port) == _API_SERVER:
             return Peer("service", "default", "service", "kubernetes", service="kubernetes")
-        return None
+        return UNKNOWN_POD if self.pods.knows(address) else None
+
+    def own(self, port: int, transport: str) -> Peer | None:
+        """Who answers at an address that only this node itself knows of: a virtual one, one of its bridges."""
+        if not self.node or not self.whole:
+            return None
+        behind = self.services.at_node_port(transport, port)
+        return service_peer(behind) if behind else node_peer(self.node)
+
+    def service(self, address: str, port: int) -> str:
+        """For which service an endpoint answers, "" for none."""
+        return _name(self.services.behind(address, port))
+
+    def take_changed(self) -> set[str]:
+        """Addresses of which `peer` may say another thing than before the last call."""
+        changed, ports = self.services.take_changed()
+        changed |= self.pods.take_changed(self._now) | self.nodes.take_changed()
+        return changed | self.nodes.addresses if ports else changed
 
     # --- changes --------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, KeysView
 from dataclasses import dataclass
 from ipaddress import ip_network
 
@@ -21,6 +21,7 @@ class Nodes:
     def __init__(self) -> None:
         self._by_uid: dict[str, KnownNode] = {}
         self._by_address: dict[str, KnownNode] = {}
+        self._changed: set[str] = set()
 
     def put(self, node: Node) -> None:
         uid = node.metadata.uid
@@ -31,12 +32,14 @@ class Nodes:
         self._by_uid[uid] = known
         for address in known.addresses:
             self._by_address[address] = known
+        self._changed |= known.addresses
 
     def delete(self, uid: str) -> None:
         known = self._by_uid.pop(uid, None)
         for address in known.addresses if known else ():
             if self._by_address.get(address) is known:
                 del self._by_address[address]
+        self._changed |= known.addresses if known else frozenset()
 
     def keep_only(self, uids: frozenset[str]) -> None:
         for uid in [uid for uid in self._by_uid if uid not in uids]:
@@ -46,6 +49,15 @@ class Nodes:
         """Name of the node that has an address, "" for none."""
         known = self._by_address.get(address)
         return known.name if known else ""
+
+    @property
+    def addresses(self) -> KeysView[str]:
+        return self._by_address.keys()
+
+    def take_changed(self) -> set[str]:
+        """Addresses that another node has, or none any more, since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
 
     def __len__(self) -> int:
         return len(self._by_uid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,6 +15,8 @@ from kindling.kubernetes.workloads import Controller, controller_of
 _ENDED: Final = ("Succeeded", "Failed")
 _KEPT: Final = 2_048
 """Pods that are gone and whose last data may still come."""
+_ID: Final = 12
+"""Characters of a container's id, of 64, that tell it from others on a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,9 @@ class Pods:
         self._containers: dict[str, KnownContainer] = {}
         self._gone_containers: OrderedDict[str, KnownContainer] = OrderedDict()
         self._claims: Claims[KnownPod] = Claims()
+        self._static: dict[str, str] = {}
+        """Uids by the ones that kubelet gave static pods: the API server has other ones for them."""
+        self._unobserved: dict[str, tuple[str, str]] = {}
 
     def put(self, pod: Pod, now: float) -> None:
         known = _known(pod)
@@ -52,6 +58,7 @@ class Pods:
             known = before
         self._by_uid[known.uid] = known
         self._gone.pop(known.uid, None)
+        self._note(pod, known)
         if not self._node or known.node == self._node:
             self._put_containers(pod, known)
         if known.host_network:
@@ -76,7 +83,10 @@ class Pods:
             self._gone_containers[container] = self._containers.pop(container)
         for book in (self._gone, self._gone_containers):
             while len(book) > _KEPT:
-                book.popitem(last=False)
+                forgotten, _ = book.popitem(last=False)
+                self._unobserved.pop(forgotten, None)
+        if len(self._static) > _KEPT:
+            self._static = {kubelets: uid for kubelets, uid in self._static.items() if self.by_uid(uid)}
 
     def keep_only(self, uids: frozenset[str], now: float) -> None:
         """After a list: what is not in it is gone, though its deletion was not seen."""
@@ -84,14 +94,30 @@ class Pods:
             self.delete(uid, now)
 
     def by_uid(self, uid: str) -> KnownPod | None:
+        """`uid`: of the API server or, for static pods, of kubelet."""
+        uid = self._static.get(uid, uid)
         return self._by_uid.get(uid) or self._gone.get(uid)
 
     def by_container(self, container: str) -> KnownContainer | None:
-        """`container`: the runtime's full id."""
+        """`container`: the runtime's id, or its first 12 characters."""
+        container = container[:_ID]
         return self._containers.get(container) or self._gone_containers.get(container)
+
+    @property
+    def unobserved(self) -> Collection[tuple[str, str]]:
+        """Namespace and name of the pods that an annotation excludes."""
+        return self._unobserved.values()
 
     def at(self, address: str, when: float) -> KnownPod | None:
         return self._claims.at(address, when)
+
+    def knows(self, address: str) -> bool:
+        """Whether a pod has the address, or had it a while ago."""
+        return self._claims.known(address)
+
+    def take_changed(self, now: float) -> set[str]:
+        """Addresses that another pod has, or none any more, since the last call."""
+        return self._claims.take_changed(now)
 
     def expire(self, before: float) -> None:
         self._claims.expire(before)
@@ -103,6 +129,15 @@ class Pods:
         for address in pod.addresses:
             self._claims.release(address, pod.uid, now)
 
+    def _note(self, pod: Pod, known: KnownPod) -> None:
+        annotations = pod.metadata.annotations
+        if annotations and annotations.mirror:
+            self._static[annotations.mirror] = known.uid
+        if known.observed:
+            self._unobserved.pop(known.uid, None)
+        else:
+            self._unobserved[known.uid] = (known.namespace, known.name)
+
     def _put_containers(self, pod: Pod, known: KnownPod) -> None:
         status = pod.status
         for group in (status.container_statuses, status.init_container_statuses, status.ephemeral_container_statuses):
@@ -113,8 +148,8 @@ class Pods:
 
 
 def container_identity(container: ContainerStatus) -> str:
-    """The id without the runtime before it: containerd://ID."""
-    return container.container_id.rpartition("://")[2]
+    """The id, as far as it is looked at, without the runtime before it: containerd://ID."""
+    return container.container_id.rpartition("://")[2][:_ID]
 
 
 def _known(pod: Pod) -> KnownPod:

@@ -36,6 +36,8 @@ class Services:
         self._external: dict[str, KnownService] = {}
         self._slices: dict[str, _Slice] = {}
         self._backends: dict[tuple[str, int], Counter[str]] = {}
+        self._changed: set[str] = set()
+        self._ports_changed = False
 
     def put(self, service: Service) -> None:
         uid = service.metadata.uid
@@ -50,6 +52,7 @@ class Services:
             self._node_ports[port] = known
         if known.external_name:
             self._external[known.external_name] = known
+        self._touch(known)
 
     def delete(self, uid: str) -> None:
         known = self._by_uid.pop(uid, None)
@@ -63,6 +66,11 @@ class Services:
                 del self._node_ports[port]
         if self._external.get(known.external_name) is known:
             del self._external[known.external_name]
+        self._touch(known)
+
+    def _touch(self, service: KnownService) -> None:
+        self._changed |= service.virtual
+        self._ports_changed = self._ports_changed or bool(service.node_ports)
 
     def keep_only(self, uids: frozenset[str]) -> None:
         for uid in [uid for uid in self._by_uid if uid not in uids]:
@@ -77,6 +85,7 @@ class Services:
         self._slices[uid] = known
         for endpoint in known.endpoints:
             self._backends.setdefault(endpoint, Counter())[known.service] += 1
+            self._changed.add(endpoint[0])
 
     def delete_slice(self, uid: str) -> None:
         known = self._slices.pop(uid, None)
@@ -84,6 +93,7 @@ class Services:
             names = self._backends.get(endpoint)
             if known is None or names is None:
                 continue
+            self._changed.add(endpoint[0])
             names[known.service] -= 1
             if not names[known.service]:
                 del names[known.service]
@@ -93,6 +103,14 @@ class Services:
     def keep_only_slices(self, uids: frozenset[str]) -> None:
         for uid in [uid for uid in self._slices if uid not in uids]:
             self.delete_slice(uid)
+
+    def take_changed(self) -> tuple[set[str], bool]:
+        """Addresses of services and of what is behind them that changed since the last call; whether a port of the
+        nodes did.
+        """
+        changed, ports = self._changed, self._ports_changed
+        self._changed, self._ports_changed = set(), False
+        return changed, ports
 
     def at(self, address: str) -> KnownService | None:
         """The service that has an address of its own."""
@@ -113,6 +131,10 @@ class Services:
     def backends(self, service: str) -> set[tuple[str, int]]:
         """Endpoints of "NAMESPACE/NAME"."""
         return {endpoint for found in self._slices.values() if found.service == service for endpoint in found.endpoints}
+
+    @property
+    def slices(self) -> int:
+        return len(self._slices)
 
     def __len__(self) -> int:
         return len(self._by_uid)

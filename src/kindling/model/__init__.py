@@ -15,6 +15,7 @@ from kindling.model.codes import (
 from kindling.model.dns import DnsAnswer, DnsRecord
 from kindling.model.events import FailureEvent, RequestEvent
 from kindling.model.labels import EVIDENCE_ORDER, INSIDE, Evidence, FlowLabels, OpLabels, Role, Scope, Transport
+from kindling.model.peer import UNKNOWN_POD, Peer
 from kindling.model.rows import FlowRow, OpRow
 from kindling.model.snapshot import Snapshot
 from kindling.model.workload import Workload
@@ -28,6 +29,7 @@ __all__ = [
     "LOST_NAMES",
     "OP_OTHER",
     "TLS_VERSION_NAMES",
+    "UNKNOWN_POD",
     "DnsAnswer",
     "DnsRecord",
     "EventKind",
@@ -38,6 +40,7 @@ __all__ = [
     "NameKind",
     "OpLabels",
     "OpRow",
+    "Peer",
     "ProtocolNumber",
     "RequestEvent",
     "Role",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kindling.model.labels import Role, Transport
+    from kindling.model.peer import Peer
     from kindling.model.workload import Workload
 
 
@@ -40,6 +41,8 @@ class RequestEvent:
     receive_ns: int
     request_bytes: int
     response_bytes: int
+    peer: Peer | None = None
+    """Who of the cluster has the remote address."""
 
     @property
     def duration_ns(self) -> int:
@@ -64,3 +67,5 @@ class FailureEvent:
     """One of FAILURE_NAMES."""
     duration_ns: int
     """From the first SYN to the failure."""
+    peer: Peer | None = None
+    """As in `RequestEvent`."""

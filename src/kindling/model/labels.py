@@ -47,6 +47,8 @@ class FlowLabels:
     """Label of a configured network that the remote address is in, or ""."""
     peer: Peer | None = None
     """Who of the cluster has the remote address, where that is known."""
+    service: str = field(default="", compare=False)
+    """For which service of the cluster this endpoint of a server answers, or "". Tells no rows apart: it may change."""
 
     @property
     def outside(self) -> bool:
@@ -77,4 +79,6 @@ class OpLabels:
     evidence: Evidence = "address"
     inferred: bool = False
     peer: Peer | None = None
+    """As in `FlowLabels`; None for a server, which has many."""
+    service: str = field(default="", compare=False)
     """As in `FlowLabels`."""

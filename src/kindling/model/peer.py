@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 PeerKind = Literal["pod", "service", "node"]
 
@@ -20,3 +20,7 @@ class Peer:
     pod: str = ""
     service: str = ""
     node: str = ""
+
+
+UNKNOWN_POD: Final = Peer("pod")
+"""A pod had the address a while ago; who has it now is not known (yet). No name is better than an old one."""

@@ -21,6 +21,8 @@ class Workload:
     pod: str = ""
     container_id: str = field(default="", compare=False)
     """First 12 characters."""
+    pod_uid: str = field(default="", compare=False)
+    """As the API server writes it; of static pods that it does not know yet, as kubelet does."""
     pid: int = field(default=0, compare=False)
     comm: str = field(default="", compare=False)
     exe: str = field(default="", compare=False)

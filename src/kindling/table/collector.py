@@ -21,7 +21,7 @@ from kindling.table.flows import FlowTable
 from kindling.table.journal import Journal
 from kindling.table.losses import Losses
 from kindling.table.names import Names
-from kindling.table.naming import FlowNaming
+from kindling.table.naming import FlowNaming, Peers
 from kindling.table.ops import OpTable
 from kindling.table.owners import Identify, Nobody, Owners
 from kindling.table.parents import Parents
@@ -53,6 +53,7 @@ class Collector:
         journal: Journal | None = None,
         scopes: Scopes | None = None,
         static: StaticNames | None = None,
+        peers: Peers | None = None,
     ) -> None:
         settings = settings or Settings()
         limits = settings.limits
@@ -69,7 +70,7 @@ class Collector:
         self._owners = Owners(source.slots("owner"), identify or Nobody(), limits.owners, journal)
         self._names = Names(source.slots("name"), journal)
         self._parents = Parents(self._owners)
-        self._naming = FlowNaming(self._owners, self._names, self._resolved, settings.names, scopes, static)
+        self._naming = FlowNaming(self._owners, self._names, self._resolved, settings.names, scopes, static, peers)
         self._flows = FlowTable(
             source.slots("flow"),
             self._names,
@@ -102,9 +103,11 @@ class Collector:
         self._names.begin_tick(now)
         arrivals = self._flows.arrivals()
         others = self._read_events(moment)
-        self._flows.bind(arrivals, now, final=final)
-        self._ops.bind(now, final=final)
+        if final or not self._naming.peering.settling(now):
+            self._flows.bind(arrivals, now, final=final)
+            self._ops.bind(now, final=final)
         self._ops.name_late(now)
+        self._ops.relabel(now)
         self._flows.update(now, everything=final)
         self._ops.update(now, everything=final)
         self._events.record(others, moment)
@@ -123,9 +126,18 @@ class Collector:
         events = list(self._source.events())
         self._owners.load(moment.unix)
         others = self._events.learn(events, moment)
-        self._flows.rename(self._resolved.take_changed() | self._naming.take_changed(), moment.unix)
+        changed = self._naming.take_changed()
+        self._flows.rename(self._resolved.take_changed() | changed, moment.unix)
         self._flows.place()
+        self._serve(changed)
         return others
+
+    def _serve(self, changed: set[str]) -> None:
+        """Own addresses, among those whose peer may be another one, may be endpoints of another service."""
+        own = {address for address in changed if self._naming.scopes.is_own(address)}
+        if own and self._naming.peering.active:
+            self._flows.serve(own)
+            self._ops.serve(own, self._naming.serving)
 
     def begin(self, source: LastingSource, boot: str, saved: Recovered | None) -> None:
         """Keep the journal from here on; `saved`: what an earlier process left in it. Before the first tick."""

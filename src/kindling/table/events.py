@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from kindling.config import Limits
+    from kindling.model.peer import Peer
     from kindling.table.clock import Moment
     from kindling.table.flows import FlowTable
     from kindling.table.journal import Journal
@@ -158,6 +159,7 @@ class Events:
             receive_ns=int(row["receive_ns"]),
             request_bytes=int(row["request_bytes"]),
             response_bytes=int(row["response_bytes"]),
+            peer=self._peer(head, moment),
         )
 
     def _read_failure(self, event: bytes, moment: Moment) -> FailureEvent:
@@ -180,10 +182,20 @@ class Events:
             name=self._name(head) or self._naming.name(workload, remote_ip, time)[0],
             reason=FAILURE_NAMES[reason] if reason < len(FAILURE_NAMES) else "unknown",
             duration_ns=int(row["duration_ns"]),
+            peer=self._peer(head, moment),
         )
 
     def _workload(self, head: Any) -> Workload:
         return self._owners.workload(int(head["owner"])) or UNKNOWN
+
+    def _peer(self, head: Any, moment: Moment) -> Peer | None:
+        return self._naming.peering.find(
+            ROLES.get(int(head["role"]), "unknown"),
+            address_text(head["remote"].tobytes()),
+            int(head["remote_port"]),
+            transport_name(int(head["transport"])),
+            moment.to_unix(int(head["ts"])),
+        ).peer
 
     def _name(self, head: Any) -> str:
         row = self._flows.row(int(head["flow"]))

@@ -14,6 +14,7 @@ from kindling.model.workload import OTHER
 from kindling.protocols.tls import alpn_name, version_name
 from kindling.table.counters import Changes, Counters
 from kindling.table.idle import IdleRows
+from kindling.table.naming import named_by_address
 from kindling.table.patience import Patience
 from kindling.table.records import FLOW, Added, Bound, FlowRecord, Folded, Gone, Moved, Open, Record, Vector
 from kindling.table.words import FlowWords, balance, last_of
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from kindling.table.recovered import SavedRow, SavedSlot
 
 _UDP: Final = 17
-_OF_CONNECTION: Final = frozenset({"host", "sni"})
-
 #: One of these moves with whatever happens to a connection.
 _WATCH: Final = ("opened", "unsettled", "closed", "failed", "packets_out", "packets_in")
 
@@ -60,8 +59,12 @@ class _Binding:
     name: int
     gen: int
     """Of the slot, when it was bound."""
+    since: float
+    """When the slot was first seen."""
+    again: bool = False
+    """Connections of an earlier slot are open, nobody counts how many. They keep their name."""
     remote: str = ""
-    """The remote address, where the connection itself tells no name: what comes later may be known by another one."""
+    """The remote address, where what comes later may be known by another name, or be another one's."""
 
 
 class FlowTable:
@@ -120,29 +123,38 @@ class FlowTable:
         for slot in arrivals:
             flow = self.counters.occupancy.id_of(slot)
             row = self._open.pop(flow, None)
+            since = self.patience.since(slot, now)
             again = row is not None
             if row is None:
-                labels, complete = self._naming.labels(self._key[slot], now)
-                if not complete and not final and self.patience.wait(slot):
+                labels, complete = self._naming.labels(self._key[slot], now, since)
+                if not complete and not final and self.patience.wait(slot, now):
                     continue
                 row = self._row(labels, now)
+            else:
+                row = self._row_again(row, now)
             self.patience.found(slot)
             key = self._key[slot]
             gen = self.counters.occupancy.generation(slot)
-            self._attach(slot, _Binding(row, flow, int(self._parent[slot]), int(key["name"]), gen), again=again)
+            self._attach(slot, _Binding(row, flow, int(self._parent[slot]), int(key["name"]), gen, since, again))
             self.counters.bind(slot, now)
             self._journal.put(Bound(FLOW, slot, gen, flow, int(self._parent[slot]), row.number))
 
-    def _attach(self, slot: int, binding: _Binding, *, again: bool = False) -> None:
-        """`again`: connections of an earlier slot are open, nobody counts how many. They keep the row they are in."""
+    def _row_again(self, row: FlowRow, now: float) -> FlowRow:
+        """The row of open connections whose slot had been given back, unless their remote is another one by now."""
+        if row is self.other:
+            return row
+        labels = self._naming.renamed(row.labels, now, now, keep_name=True)
+        return row if labels == row.labels else self._row(labels, now)
+
+    def _attach(self, slot: int, binding: _Binding) -> None:
         self._bindings[slot] = binding
         self._by_id[binding.flow] = binding.row
         self._names.use(binding.name)
         labels = binding.row.labels
         self._parents.add_flow(binding.parent, labels, int(self._key[slot]["owner"]))
-        if again or binding.row is self.other:
+        if binding.row is self.other:
             return
-        if labels.role != "server" and labels.evidence not in _OF_CONNECTION:
+        if self._naming.peering.active or (not binding.again and named_by_address(labels)):
             binding.remote = labels.remote_ip
             self._by_remote.setdefault(labels.remote_ip, set()).add(slot)
 
@@ -282,7 +294,7 @@ class FlowTable:
             if slot:  # 0 is "other"
                 row = self._by_number.get(saved.row, self.other)
                 name = int(self._key[slot]["name"])
-                self._attach(slot, _Binding(row, saved.id, saved.parent, name, saved.gen))
+                self._attach(slot, _Binding(row, saved.id, saved.parent, name, saved.gen, row.first_seen))
         self._by_number = {}
         before, since = self.counters.read_resumed(np.fromiter(slots, np.intp), now)
         for slot in before.slots.tolist():
@@ -305,13 +317,15 @@ class FlowTable:
     # --- names that change --------------------------------------------------------------------
 
     def rename(self, addresses: Iterable[str], now: float) -> None:
-        """Addresses are known by another name than before: what is counted from now on goes there, what was counted
-        stays where it is.
+        """Addresses are known by another name than before, or are another one's: what is counted from now on goes
+        there, what was counted stays where it is.
         """
+        if self._naming.peering.take_synced():
+            addresses = list(self._by_remote)
         for address in addresses:
             for slot in list(self._by_remote.get(address, ())):
                 binding = self._bindings[slot]
-                labels = self._naming.renamed(binding.row.labels, now)
+                labels = self._naming.renamed(binding.row.labels, now, binding.since, keep_name=binding.again)
                 if labels == binding.row.labels:
                     continue
                 row = self._row(labels, now)
@@ -323,6 +337,8 @@ class FlowTable:
         what was not opened in the row.
         """
         before = binding.row
+        if before.labels.peer != row.labels.peer:
+            self._parents.relabel(binding.parent, row.labels)
         self._journal.put(Moved(FLOW, slot, binding.gen, row.number, self.counters.vector(slot)))
         binding.row = self._by_id[binding.flow] = row
         active = max(0, int(self._active(np.array([slot]))[0]))
@@ -340,6 +356,12 @@ class FlowTable:
             self._placed = self._naming.scopes.changes
             for row in self.rows.values():
                 row.labels = self._naming.placed(row.labels)
+
+    def serve(self, addresses: set[str]) -> None:
+        """Addresses may answer for another service than before."""
+        for row in self.rows.values():
+            if row.labels.local_ip in addresses:
+                row.labels = self._naming.serving(row.labels)
 
     def _apply(self, changes: Changes, now: float | None) -> None:
         """Add changes to their rows, which were seen now; None: as before."""

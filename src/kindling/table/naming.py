@@ -1,5 +1,6 @@
 """From a flow's key to its labels: who, whereto, and by which name, on which evidence.
 
+Who of the cluster has the remote address is told by the cluster (`peering`). The name:
 Host or SNI of the connection itself > a DNS answer to this workload > one to another on this node > /etc/hosts and
 settings > the bare address (docs/names.md).
 """
@@ -8,22 +9,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kindling.identity import Scopes
 from kindling.identity.domains import NameBudget
 from kindling.identity.hosts import StaticNames
 from kindling.model.codes import INFERRED_OWNER, NameKind, RoleNumber
-from kindling.model.labels import Evidence, FlowLabels, Role, Transport
+from kindling.model.labels import Evidence, FlowLabels, OpLabels, Role, Transport
 from kindling.model.workload import UNKNOWN, Workload
 from kindling.protocols import by_number
 from kindling.table.address import address_text
+from kindling.table.peering import Peering, Peers
 
 if TYPE_CHECKING:
     from kindling.config import NameSettings
+    from kindling.model.peer import Peer
     from kindling.table.names import Names
     from kindling.table.owners import Owners
     from kindling.table.resolved import ResolvedNames
+
+L = TypeVar("L", FlowLabels, OpLabels)
 
 ROLES: Final[dict[int, Role]] = {
     RoleNumber.UNKNOWN: "unknown",
@@ -31,15 +36,26 @@ ROLES: Final[dict[int, Role]] = {
     RoleNumber.SERVER: "server",
 }
 _EVIDENCE: Final[dict[int, Evidence]] = {NameKind.HOST: "host", NameKind.SNI: "sni"}
+_OF_CONNECTION: Final = frozenset({"host", "sni"})
 _UDP: Final = 17
+
+__all__ = ["ROLES", "FlowNaming", "Peers", "named_by_address", "transport_name"]
 
 
 def transport_name(number: int) -> Transport:
     return "udp" if number == _UDP else "tcp"
 
 
+def named_by_address(labels: FlowLabels) -> bool:
+    """The connection itself tells no name: what comes later may be known by another one."""
+    return labels.role != "server" and labels.evidence not in _OF_CONNECTION
+
+
 class FlowNaming:
-    """`scopes`, `static`: those of this host; without them an address says only what it is in itself."""
+    """`scopes`, `static`: those of this host; without them an address says only what it is in itself.
+
+    `peers`: the cluster, where there is one.
+    """
 
     def __init__(
         self,
@@ -49,8 +65,10 @@ class FlowNaming:
         settings: NameSettings,
         scopes: Scopes | None = None,
         static: StaticNames | None = None,
+        peers: Peers | None = None,
     ) -> None:
         self.scopes = scopes or Scopes(settings.networks)
+        self.peering = Peering(peers, self.scopes)
         self.budget = NameBudget(settings.per_domain)
         self._owners = owners
         self._names = names
@@ -64,8 +82,8 @@ class FlowNaming:
     def meet_address(self, local: str) -> None:
         self.scopes.seen_locally(local)
 
-    def labels(self, key: Any, now: float) -> tuple[FlowLabels, bool]:
-        """Labels by what is known, and whether that is all there is to know."""
+    def labels(self, key: Any, now: float, since: float | None = None) -> tuple[FlowLabels, bool]:
+        """Labels by what is known, and whether that is all there is to know. `since`: first seen then."""
         owner = int(key["owner"])
         found = self._owners.workload(owner)
         workload = found or UNKNOWN
@@ -82,21 +100,26 @@ class FlowNaming:
         else:
             name, evidence = self.name(workload, remote_ip, now)
         place = self.scopes.place(remote_ip)
+        port, transport = int(key["port"]), transport_name(int(key["transport"]))
+        local_ip = address_text(key["local"].tobytes())
+        peer = self.peering.find(role, remote_ip, port, transport, now if since is None else since)
         labels = FlowLabels(
             workload=workload,
             role=role,
-            transport=transport_name(int(key["transport"])),
+            transport=transport,
             protocol=by_number(int(key["protocol"])).name,
-            local_ip=address_text(key["local"].tobytes()),
+            local_ip=local_ip,
             remote_ip=remote_ip,
-            port=int(key["port"]),
+            port=port,
             name=name,
             evidence=evidence,
             inferred=bool(key["inferred"]) or bool(owner & INFERRED_OWNER),
             scope=place.scope,
             network=place.network,
+            peer=peer.peer,
+            service=self.peering.service(role, local_ip, port),
         )
-        return labels, found is not None and host is not None
+        return labels, found is not None and host is not None and peer.sure
 
     def name(self, workload: Workload, address: str, now: float) -> tuple[str, Evidence]:
         """The name of an address where the connection itself tells none."""
@@ -107,15 +130,26 @@ class FlowNaming:
         return self.budget.admit(name), evidence
 
     def take_changed(self) -> set[str]:
-        """Addresses whose name is another one, for what does not come from the network, since the last call."""
-        return self._static.take_changed() if self._static else set()
+        """Addresses whose name or peer is another one, for what does not come from the network, since the last call."""
+        changed = self.peering.take_changed()
+        return changed | self._static.take_changed() if self._static else changed
 
-    def renamed(self, labels: FlowLabels, now: float) -> FlowLabels:
-        """Labels of what comes from now on under a key that itself tells no name."""
-        name, evidence = self.name(labels.workload, labels.remote_ip, now)
-        if (name, evidence) == (labels.name, labels.evidence):
+    def renamed(self, labels: FlowLabels, now: float, since: float, *, keep_name: bool = False) -> FlowLabels:
+        """Labels of what comes from now on under a key that was first seen at a time."""
+        name, evidence = labels.name, labels.evidence
+        if named_by_address(labels) and not keep_name:
+            name, evidence = self.name(labels.workload, labels.remote_ip, now)
+        peer = self.peer_again(labels, now, since)
+        if (name, evidence, peer) == (labels.name, labels.evidence, labels.peer):
             return labels
-        return replace(labels, name=name, evidence=evidence)
+        return replace(labels, name=name, evidence=evidence, peer=peer)
+
+    def peer_again(self, labels: FlowLabels, now: float, since: float) -> Peer | None:
+        """Who has the remote address by now."""
+        if not self.peering.active:
+            return labels.peer
+        ends = labels.role, labels.remote_ip, labels.port, labels.transport
+        return self.peering.again(*ends, labels.peer, since, now)
 
     def restored(self, labels: FlowLabels) -> FlowLabels:
         """Labels of another process: its names count in the budget, its host and settings may have been others."""
@@ -129,6 +163,11 @@ class FlowNaming:
         if place == (labels.scope, labels.network):
             return labels
         return replace(labels, scope=place.scope, network=place.network)
+
+    def serving(self, labels: L) -> L:
+        """The same labels of a server, with the service for which it answers now."""
+        service = self.peering.service(labels.role, labels.local_ip, labels.port)
+        return labels if service == labels.service else replace(labels, service=service)
 
 
 def _is_address(name: str) -> bool:

@@ -141,11 +141,27 @@ class OpTable:
             binding = self._bindings[slot]
             if self._operation(binding.key.op) is not None:
                 self._unnamed.discard(slot)
-                binding.row = self.row(*binding.key, now)
+                self._move(slot, binding, now)
                 binding.named = True
-                at = self.counters.vector(slot)
-                self._journal.put(Moved(OP, slot, binding.gen, binding.row.number, at))
                 self._names.use(binding.key.op)
+
+    def relabel(self, now: float) -> None:
+        """Operations whose flow leads to another one now are counted under that from here on."""
+        parents = self._parents.take_relabelled()
+        if parents:
+            for slot, binding in self._bindings.items():
+                if binding.key.parent in parents:
+                    self._move(slot, binding, now)
+
+    def serve(self, addresses: set[str], serving: Callable[[OpLabels], OpLabels]) -> None:
+        """Addresses may answer for another service than before."""
+        for row in self.rows.values():
+            if row.labels.local_ip in addresses:
+                row.labels = serving(row.labels)
+
+    def _move(self, slot: int, binding: _Binding, now: float) -> None:
+        binding.row = self.row(*binding.key, now)
+        self._journal.put(Moved(OP, slot, binding.gen, binding.row.number, self.counters.vector(slot)))
 
     def row(self, parent: int, op: int, status: int, protocol: int, role: int, now: float) -> OpRow:
         """The row of a parent's operation with a status; made where there is none."""
@@ -279,6 +295,8 @@ class OpTable:
             transport=flow.transport,
             evidence="address" if server else flow.evidence,
             inferred=False if server else flow.inferred,
+            peer=None if server else flow.peer,
+            service=flow.service,
         )
 
     def _apply(self, changes: Changes, now: float | None) -> None:

@@ -8,7 +8,7 @@ for queries whose answer never comes.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kindling.table.records import Kin, Record
@@ -36,6 +36,7 @@ class Parents:
         self._owners = owners
         self._by_id: dict[int, Parent] = {}
         self._remembered: OrderedDict[int, FlowLabels] = OrderedDict()
+        self._relabelled: set[int] = set()
 
     def get(self, parent: int) -> Parent | None:
         return self._by_id.get(parent)
@@ -57,6 +58,18 @@ class Parents:
         if known:
             known.flows -= 1
             self._forget(parent, known)
+
+    def relabel(self, parent: int, labels: FlowLabels) -> None:
+        """The flow of a client leads to another one now."""
+        known = self._by_id.get(parent)
+        if known and labels.role != "server":
+            known.labels = replace(known.labels, peer=labels.peer)
+            self._relabelled.add(parent)
+
+    def take_relabelled(self) -> set[int]:
+        """Parents whose labels are others since the last call."""
+        relabelled, self._relabelled = self._relabelled, set()
+        return relabelled
 
     def add_op(self, parent: int) -> None:
         known = self._by_id.get(parent)

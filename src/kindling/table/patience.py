@@ -13,15 +13,20 @@ _READINGS: Final = 3
 
 class Patience:
     def __init__(self) -> None:
-        self._waited: dict[int, int] = {}
+        self._waited: dict[int, tuple[int, float]] = {}
+        """Readings, and the time of the first one."""
 
-    def wait(self, slot: int) -> bool:
+    def since(self, slot: int, now: float) -> float:
+        """When the slot was first met."""
+        return self._waited.get(slot, (0, now))[1]
+
+    def wait(self, slot: int, now: float = 0.0) -> bool:
         """Whether to wait for one more reading."""
-        waited = self._waited.get(slot, 0)
+        waited, since = self._waited.get(slot, (0, now))
         if waited >= _READINGS:
             del self._waited[slot]
             return False
-        self._waited[slot] = waited + 1
+        self._waited[slot] = waited + 1, since
         return True
 
     def found(self, slot: int) -> None:

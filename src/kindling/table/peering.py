@@ -1,0 +1,117 @@
+"""Who of the cluster is at the other end of a flow, and how sure that is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from kindling.model.peer import UNKNOWN_POD, Peer
+
+if TYPE_CHECKING:
+    from kindling.identity import Scopes
+    from kindling.model.labels import Role
+
+_FIRST_SECONDS: Final = 10.0
+"""Nothing is named before the cluster was read, unless that takes longer: what is called external stays in lists."""
+
+
+class Peers(Protocol):
+    """What `kindling.kubernetes.Cluster` knows."""
+
+    @property
+    def synced(self) -> bool:
+        """Everything was read once."""
+        ...
+
+    @property
+    def whole(self) -> bool:
+        """All of the cluster is followed, not this node alone."""
+        ...
+
+    def peer(self, address: str, port: int, transport: str, when: float) -> Peer | None:
+        """Who had an address at a time (unix seconds); None: nobody of the cluster."""
+        ...
+
+    def own(self, port: int, transport: str) -> Peer | None:
+        """Who answers at an address of this node that the cluster does not list."""
+        ...
+
+    def service(self, address: str, port: int) -> str:
+        """For which service an endpoint answers, "" for none."""
+        ...
+
+    def take_changed(self) -> set[str]:
+        """Addresses of which `peer` or `service` may say another thing than before the last call."""
+        ...
+
+
+class Found(NamedTuple):
+    peer: Peer | None
+    sure: bool
+    """Nothing better will come. Else news of the cluster may be on their way: they take a second or so."""
+
+
+_NOBODY: Final = Found(None, sure=True)
+
+
+class Peering:
+    """Answers for flows. Without `peers` nobody is in a cluster, and that is sure."""
+
+    def __init__(self, peers: Peers | None, scopes: Scopes) -> None:
+        self.active = peers is not None
+        self._peers = peers
+        self._scopes = scopes
+        self._first_until: float | None = None
+        self._synced = False
+
+    def settling(self, now: float) -> bool:
+        """The cluster is being read for the first time."""
+        if self._peers is None or self._synced:
+            return False
+        if self._first_until is None:
+            self._first_until = now + _FIRST_SECONDS
+        return not self._peers.synced and now < self._first_until
+
+    def take_synced(self) -> bool:
+        """True once, when the cluster was read for the first time: what an earlier agent knew may be out of date."""
+        if self._peers is None or self._synced or not self._peers.synced:
+            return False
+        self._synced = True
+        return True
+
+    def take_changed(self) -> set[str]:
+        """Addresses that may be another one's, since the last call."""
+        return self._peers.take_changed() if self._peers else set()
+
+    def find(self, role: Role, address: str, port: int, transport: str, when: float) -> Found:
+        """Who had the remote address of a flow at a time. `port`: as in FlowLabels, a server's tells nothing of it."""
+        peers = self._peers
+        if peers is None or not address:
+            return _NOBODY
+        scope = self._scopes.place(address).scope
+        if scope == "loopback":
+            return _NOBODY
+        theirs = 0 if role == "server" else port
+        found = peers.peer(address, theirs, transport, when)
+        if found is not None:
+            return Found(found, found is not UNKNOWN_POD)
+        if scope == "own":
+            return Found(peers.own(theirs, transport), not peers.whole)
+        return Found(None, not peers.whole if scope == "private" else peers.synced)
+
+    def again(
+        self, role: Role, address: str, port: int, transport: str, before: Peer | None, since: float, now: float
+    ) -> Peer | None:
+        """Who has the remote address now, where it was `before`'s; `since`: the flow was first seen then.
+
+        One that is gone is no longer named, unless its address cannot soon be another one's.
+        """
+        peer = self.find(role, address, port, transport, now).peer
+        if peer is None or peer is UNKNOWN_POD:
+            if before is None:
+                return self.find(role, address, port, transport, since).peer
+            return UNKNOWN_POD if before.kind == "pod" else before
+        return peer
+
+    def service(self, role: Role, address: str, port: int) -> str:
+        """The service for which a server's own endpoint answers, or ""."""
+        return self._peers.service(address, port) if self._peers and role == "server" else ""
