@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 import numpy as np
@@ -24,6 +23,7 @@ from kindling.capture.bpf.maps import Grace, HashMap, Numbers, Ring, SharedArray
 from kindling.capture.bpf.pins import Pins, kept_maps, layout_digest, programs_digest
 from kindling.capture.bpf.program import BpfObject, ProgramSpec
 from kindling.capture.bpf.syscall import Update
+from kindling.capture.closing import Closing
 from kindling.capture.parameters import configure
 from kindling.capture.source import Announce, no_announcement
 from kindling.config import Settings
@@ -60,7 +60,7 @@ def parse_probe(image: bytes | None = None, slow_ns: Mapping[int, int] | None = 
     return parsed
 
 
-class LiveSource(AbstractContextManager["LiveSource"]):
+class LiveSource(Closing):
     """Satisfies `capture.source.LastingSource`. Attached from its creation until it is closed; with `pins`, until
     `detach`: whoever comes with the same pins goes on with the same tables.
 
@@ -244,11 +244,6 @@ class LiveSource(AbstractContextManager["LiveSource"]):
 
     def close(self) -> None:
         self._resources.close()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --- LastingSource ------------------------------------------------------------------------
 

@@ -14,14 +14,14 @@ import sys
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kindling.capture.closing import Closing
 from kindling.capture.native import Code, Counts, Engine
 from kindling.capture.source import Announce, no_announcement
 from kindling.errors import CaptureError
@@ -55,7 +55,7 @@ class Addresses:
         return None
 
 
-class ReplaySource(AbstractContextManager["ReplaySource"]):
+class ReplaySource(Closing):
     """Satisfies `capture.source.Source`. One at a time in a process."""
 
     def __init__(self, file: BinaryIO, name: str, size: int) -> None:
@@ -142,11 +142,6 @@ class ReplaySource(AbstractContextManager["ReplaySource"]):
 
     def close(self) -> None:
         self._resources.close()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --- the file -----------------------------------------------------------------------------
 

@@ -15,12 +15,12 @@ import struct
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from kindling.capture.bpf import syscall
 from kindling.capture.bpf.program import CONSTANTS, BpfObject, MapSpec, ProgramSpec
 from kindling.capture.bpf.syscall import MapFlag, MapType
+from kindling.capture.closing import Closing
 from kindling.errors import KindlingError, LayoutError, PrivilegeError, UnsupportedError, VerifierError
 
 LOG_BYTES: Final = 16 << 20
@@ -38,7 +38,7 @@ class Map:
 
 
 @dataclass(slots=True)
-class Loaded:
+class Loaded(Closing):
     """Maps and programs in the kernel; gone when closed, unless something else holds them."""
 
     object: BpfObject
@@ -51,14 +51,6 @@ class Loaded:
             os.close(fd)
         self.programs.clear()
         self.maps.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def load(parsed: BpfObject, *, entries: Mapping[str, int] | None = None) -> Loaded:

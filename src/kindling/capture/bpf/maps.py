@@ -13,14 +13,14 @@ import struct
 import threading
 import weakref
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kindling.capture.bpf.loader import Map
 from kindling.capture.bpf.syscall import Command, MapType, Update, attributes, bpf, check, map_create, map_update
+from kindling.capture.closing import Closing
 from kindling.errors import LayoutError
 
 _BUSY: Final = 1 << 31
@@ -296,7 +296,7 @@ class Numbers:
         return self._value.value
 
 
-class Grace:
+class Grace(Closing):
     """Waits until every program that runs now has ended.
 
     Changing a map of maps does that: maybe_wait_bpf_programs() in kernel/bpf/syscall.c.
@@ -309,14 +309,6 @@ class Grace:
     def close(self) -> None:
         os.close(self.outer)
         os.close(self.inner)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def wait(self) -> None:
         map_update(self.outer, bytes(4), self.inner.to_bytes(4, "little"))

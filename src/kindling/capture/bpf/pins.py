@@ -19,11 +19,11 @@ import shutil
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from kindling.capture.bpf import syscall
 from kindling.capture.bpf.program import CONSTANTS, BpfObject, MapSpec
+from kindling.capture.closing import Closing
 from kindling.errors import AlreadyRunningError
 from kindling.wire.btf import Btf, Kind
 
@@ -38,7 +38,7 @@ _BPF_FS_MAGIC: Final = 0xCAFE4A11
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Pins:
+class Pins(Closing):
     """The directory, locked from its creation until it is closed.
 
     Raises AlreadyRunningError when another agent runs, OSError where there is no bpffs.
@@ -141,14 +141,6 @@ class Pins:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _children(self, prefix: str) -> list[Path]:
         return sorted(each for each in self.folder.iterdir() if each.name.startswith(prefix))
