@@ -60,7 +60,11 @@ class Namespace:
                 Path("/proc/sys/net", name.replace("__", "/")).write_text(f"{value}\n", encoding="ascii")
 
     def nft(self, rules: str) -> None:
-        _run([*self._enter(), "nft", "-f", "-"], rules)
+        self.feed(rules, "nft", "-f", "-")
+
+    def feed(self, given: str, *command: str) -> None:
+        """Run a command that reads `given`."""
+        _run([*self._enter(), *command], given)
 
     def counter(self, name: str) -> int:
         """A counter of the kernel in this namespace, by its name in nstat."""
@@ -105,18 +109,7 @@ class Namespace:
         pytest.fail(f"nothing listens on port {port} of {self.name}")
 
     def end(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(3)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            for pipe in (process.stdin, process.stdout, process.stderr):
-                if pipe:
-                    pipe.close()
+        end_all(self.processes)
         with suppress(subprocess.CalledProcessError):
             _run(["ip", "netns", "del", self.name], "")
 
@@ -171,6 +164,22 @@ class Link:
                 server.settimeout(_PATIENCE)
                 server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 yield client, server
+
+
+def end_all(processes: Sequence[Process]) -> None:
+    """Asked to, then told to."""
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    for process in processes:
+        try:
+            process.wait(3)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Protocol
 
 from live.netns import Link, Process
 
@@ -32,6 +33,14 @@ http {{
 """
 
 
+class Place(Protocol):
+    """Where a server runs: a network namespace, or a container in one."""
+
+    def start(self, *command: str, **options: Any) -> Process: ...
+
+    def wait_open(self, port: int, kind: str = "tcp") -> None: ...
+
+
 def nginx(
     net: Link,
     folder: Path,
@@ -45,21 +54,36 @@ def nginx(
 
     With `log`, `access.log` has a line for each request: bytes of request and response, status, target.
     """
+    wanted = listens or (str(HTTP), f"[::]:{HTTP}")
+    return nginx_in(net.server, folder, listens=wanted, option=option, log=log, more=more)
+
+
+def nginx_in(
+    place: Place,
+    folder: Path,
+    *,
+    listens: tuple[str, ...],
+    port: int = HTTP,
+    option: str = "",
+    log: bool = False,
+    more: str = "",
+) -> Process:
+    """The same anywhere; `port`: that it is waited for."""
+    folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
     for name in ("files", "put"):
         (folder / "www" / name).mkdir(parents=True, exist_ok=True)
     (folder / "error.log").touch()
     config = folder / "nginx.conf"
-    wanted = listens or (str(HTTP), f"[::]:{HTTP}")
     config.write_text(
         _NGINX.format(
             folder=folder,
             log=f"{folder}/access.log counted" if log else "off",
-            listens=" ".join(f"listen {each} {option};" for each in wanted),
+            listens=" ".join(f"listen {each} {option};" for each in listens),
             more=more,
         ),
         encoding="ascii",
     )
-    process = net.server.start("nginx", "-c", str(config), "-e", str(folder / "error.log"))
-    net.server.wait_open(HTTP)
+    process = place.start("nginx", "-c", str(config), "-e", str(folder / "error.log"))
+    place.wait_open(port)
     return process

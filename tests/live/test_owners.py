@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from kindling.identity.cgroups import cgroup2_root
 from kindling.model import Workload
 from live import servers
+from live.cgroups import cgroup
 from live.netns import Link
 from live.probe import Probe
 
@@ -36,22 +35,6 @@ def test_short_lived_processes(probe: Probe, net: Link, tmp_path: Path) -> None:
 
 
 CONTAINER = "0123456789abcdef" * 4
-
-
-@contextmanager
-def cgroup(path: str) -> Iterator[Path]:
-    """A cgroup v2 of our own, below the root; a process that writes its pid to `cgroup.procs` is in it."""
-    root = cgroup2_root(Path("/proc/mounts").read_text(encoding="utf-8"))
-    assert root is not None
-    made = [root.joinpath(*path.split("/")[: n + 1]) for n in range(path.count("/") + 1)]
-    new = [folder for folder in made if not folder.exists()]
-    for folder in new:
-        folder.mkdir()
-    try:
-        yield made[-1]
-    finally:
-        for folder in reversed(new):
-            folder.rmdir()
 
 
 @pytest.mark.parametrize(
