@@ -7,6 +7,7 @@ discovery (kubectl works against it). State and log may be changed and read from
 from __future__ import annotations
 
 import base64
+import bisect
 import json
 import ssl
 import threading
@@ -43,6 +44,9 @@ class Collection:
     objects: dict[str, Object] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     compacted: int = 0
+
+    def since(self, version: int) -> list[Event]:
+        return self.events[bisect.bisect_right(self.events, version, key=lambda event: event.version) :]
 
 
 @dataclass
@@ -183,10 +187,10 @@ class ApiServer:
         marked = time.monotonic()
         while time.monotonic() < end:
             with self._changed:
-                ready = [e for e in collection.events if e.version > version]
+                ready = collection.since(version)
                 if not ready and self._epoch == epoch:
                     self._changed.wait(min(self.bookmark_seconds, max(0.0, end - time.monotonic())))
-                    ready = [e for e in collection.events if e.version > version]
+                    ready = collection.since(version)
                 if self._epoch != epoch:
                     return
                 current = self.version
