@@ -3,10 +3,15 @@
 import os
 import platform
 
+import hypothesis
 import pytest
 
 # A minute of boot, of traffic or of fuzzing comes after everything that fails in seconds.
 ORDER = ("vm", "fuzz", "slow")
+
+# How long an example takes says more about the machine and what else it does than about the code.
+hypothesis.settings.register_profile("kindling", deadline=None)
+hypothesis.settings.load_profile("kindling")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

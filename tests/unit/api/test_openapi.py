@@ -89,7 +89,7 @@ SCHEMA.config.update(headers={"host": "localhost"})
 
 @SCHEMA.given(shown=SNAPSHOTS)
 @SCHEMA.parametrize()
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_as_described(case: schemathesis.Case[Any], shown: Snapshot) -> None:
     VIEW.shown = shown
     case.call_and_validate(excluded_checks=[positive_data_acceptance] if _may_be_refused(case) else None)
@@ -139,7 +139,7 @@ def test_who_must_show_a_token_is_told_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("table", ["flows", "requests", "dns", "external", "events"])
 @given(shown=SNAPSHOTS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_events_of_streams_are_as_described(table: str, shown: Snapshot) -> None:
     component = {"$ref": "#/components/schemas/StreamRecord", "components": DOCUMENT["components"]}
     validator = jsonschema_rs.Draft202012Validator(component)

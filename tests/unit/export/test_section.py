@@ -262,7 +262,7 @@ class Exactness(RuleBasedStateMachine):
 
 
 TestExactness = Exactness.TestCase
-TestExactness.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestExactness.settings = settings(max_examples=100, stateful_step_count=40)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefghijklmnopqrstuvwxyz"), st.integers(0, 9)), max_size=80))

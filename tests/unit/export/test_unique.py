@@ -52,7 +52,7 @@ OPS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(FLOWS, max_size=25), st.lists(OPS, max_size=25), st.integers(0, 400))
 @example([flow(role="server", port=0), flow(role="client", port=0)], [], 400)
 def test_no_series_twice(flows: list[FlowRow], ops: list[OpRow], room: int) -> None:

@@ -124,7 +124,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps, max_size=40))
 def test_any_sequence_adds_up(sequence: list[tuple[str, int, int, int, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

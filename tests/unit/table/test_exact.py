@@ -176,5 +176,5 @@ class Kernel(RuleBasedStateMachine):
         assert sum(row.active for row in flows) == self.opened + self.unsettled - self.closed
 
 
-Kernel.TestCase.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+Kernel.TestCase.settings = settings(max_examples=200, stateful_step_count=50)
 TestKernel = Kernel.TestCase

@@ -234,7 +234,7 @@ class Restarted(Kernel):
         self.folder.cleanup()
 
 
-Restarted.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Restarted.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestRestarted = Restarted.TestCase
 
 

@@ -1,7 +1,7 @@
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kindling.errors import InputError, LayoutError
@@ -101,7 +101,6 @@ def test_a_type_that_holds_itself_is_refused() -> None:
 FLIPS = st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 7)), min_size=1, max_size=8)
 
 
-@settings(deadline=None)
 @given(FLIPS, st.integers(0, 1 << 20), st.booleans())
 def test_flipped_bits_are_refused_or_read(
     types: bytes, flips: list[tuple[int, int]], length: int, truncated: bool

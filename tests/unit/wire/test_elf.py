@@ -1,7 +1,7 @@
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kindling.errors import InputError
@@ -58,14 +58,12 @@ def test_an_object_for_another_machine_is_refused(image: bytes) -> None:
         elf.parse(bytes(other))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1 << 20))
 def test_a_truncated_object_is_refused(image: bytes, length: int) -> None:
     with pytest.raises(InputError):
         elf.parse(image[: length % len(image)])
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_refused_or_read(image: bytes, rest: bytes) -> None:
     for start in (b"", image[:64]):

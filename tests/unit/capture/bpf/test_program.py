@@ -91,7 +91,7 @@ def test_an_unknown_section_is_refused(image: bytes) -> None:
 FLIPS = st.lists(st.tuples(st.booleans(), st.integers(0, 1 << 20), st.integers(0, 7)), min_size=1, max_size=6)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(FLIPS)
 def test_flipped_bits_are_refused_or_read(image: bytes, flips: list[tuple[bool, int, int]]) -> None:
     broken = bytearray(image)
