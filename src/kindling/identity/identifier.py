@@ -9,6 +9,7 @@ from typing import Final
 from kindling.identity.cgroup import Container
 from kindling.identity.cgroups import CgroupPaths, cgroup2_root
 from kindling.identity.host import Host
+from kindling.identity.pods import InPods
 from kindling.identity.proc import PROC, Process, host_root, read_process, thread_names
 from kindling.identity.runtimes import Names, names_of
 from kindling.identity.sockets import OlderSocket, older_sockets
@@ -29,10 +30,12 @@ class Identifier:
         root: Path | None = None,
         cgroups: CgroupPaths | None = None,
         host: Host | None = None,
+        pods: InPods | None = None,
     ) -> None:
         """`host`: to be told of network namespaces."""
         self._proc = proc
         self._host = host
+        self._pods = pods
         self._root = root or host_root(proc)
         self._cgroups = cgroups or CgroupPaths(_find_cgroup2(proc))
         self._names: OrderedDict[str, Names] = OrderedDict()
@@ -45,7 +48,8 @@ class Identifier:
         if process and self._host:
             self._host.met(netns, tgid)
         paths = [self._path(cgroup, process), *(process.cgroups if process else ())]
-        return workload_of([path for path in paths if path], comm, tgid, process, self._names_of)
+        found = workload_of([path for path in paths if path], comm, tgid, process, self._names_of)
+        return self._pods.again(found) if self._pods else found
 
     def adopted(self, owner: int) -> Workload | None:
         """The workload behind an id that `older_sockets` gave."""
@@ -75,9 +79,8 @@ class Identifier:
             return owner
         owner = INFERRED_OWNER | (process.started & 0x7FFF_FFFF) << 32 | process.pid
         if owner not in self._adopted:
-            self._adopted[owner] = workload_of(
-                process.cgroups, process.comm, process.pid, process, self._names_of, inferred=True
-            )
+            found = workload_of(process.cgroups, process.comm, process.pid, process, self._names_of, inferred=True)
+            self._adopted[owner] = self._pods.again(found) if self._pods else found
         return owner
 
     def _same(self, process: Process | None, comm: bytes, cgroup: int) -> Process | None:

@@ -1,10 +1,11 @@
-"""From a process and its cgroup to the workload: container, else systemd unit, else process."""
+"""From a process and its cgroup to the workload: container, else pod, else systemd unit, else process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
 from kindling.identity.cgroup import Container, container_of, unit_of
+from kindling.identity.kubepods import pod_uid_of
 from kindling.identity.proc import Process
 from kindling.identity.runtimes import Names
 from kindling.model.printable import printable
@@ -27,6 +28,7 @@ def workload_of(
     name = process_name(comm, process)
     exe = printable(process.exe) if process else ""
     paths = list(paths)
+    pod_uid = next(filter(None, map(pod_uid_of, paths)), "")
     for path in paths:
         container = container_of(path)
         if container:
@@ -37,7 +39,9 @@ def workload_of(
                 name=printable(names.pod) or shown,
                 namespace=printable(names.namespace),
                 container=shown,
+                pod=printable(names.pod),
                 container_id=container.short_id,
+                pod_uid=pod_uid,
                 pid=pid,
                 comm=name,
                 exe=exe,
@@ -49,6 +53,7 @@ def workload_of(
             return Workload(
                 "unit",
                 printable(unit),
+                pod_uid=pod_uid,
                 pid=pid,
                 comm=name,
                 exe=exe,
@@ -56,7 +61,7 @@ def workload_of(
             )
     if not name:
         return UNKNOWN
-    return Workload("process", name, pid=pid, comm=name, exe=exe, inferred=inferred)
+    return Workload("process", name, pod_uid=pod_uid, pid=pid, comm=name, exe=exe, inferred=inferred)
 
 
 def process_name(comm: bytes, process: Process | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from kindling.model.codes import INFERRED_OWNER
 from kindling.model.workload import UNKNOWN, Workload
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+PENDING_SECONDS: Final = 10.0
+"""For so long an owner without its final name is waited for: an API server tells of a container about 1 s late."""
+
 
 class Identify(Protocol):
     """What `kindling.identity` knows and a capture file does not."""
@@ -28,6 +31,27 @@ class Identify(Protocol):
 
     def adopted(self, owner: int) -> Workload | None:
         """The workload behind an id that was given to a socket older than the agent."""
+        ...
+
+
+class Late(Protocol):
+    """What is found out of workloads after they were given."""
+
+    @property
+    def changes(self) -> int:
+        """Rises when `again` may give another answer than before."""
+        ...
+
+    def again(self, workload: Workload) -> Workload:
+        """What is known now of a workload that was given before."""
+        ...
+
+    def final(self, workload: Workload) -> bool:
+        """Whether no more can be learned of it."""
+        ...
+
+    def expected(self, workload: Workload) -> bool:
+        """Whether more will be learned of it, probably within seconds."""
         ...
 
 
@@ -53,23 +77,43 @@ class _Owner:
 
 
 class Owners:
-    """Workloads by id of owner; asks `identify` once for each."""
+    """Workloads by id of owner; asks `identify` once for each, and `late` until it knows all."""
 
-    def __init__(self, slots: NDArray[np.void], identify: Identify, limit: int, journal: Journal | None = None) -> None:
+    def __init__(
+        self,
+        slots: NDArray[np.void],
+        identify: Identify,
+        limit: int,
+        journal: Journal | None = None,
+        late: Late | None = None,
+    ) -> None:
         self.occupancy = Occupancy(slots)
         self._slots = slots
         self._added: NDArray[np.uint32] = slots["ops_added"]
         self._removed: NDArray[np.uint32] = slots["ops_removed"]
         self._identify = identify
+        self._late = late
         self._limit = limit
         self._journal = journal or Journal()
         self._by_id: dict[int, _Owner] = {}
         self._remembered: OrderedDict[int, Workload] = OrderedDict()
         self._inferred: OrderedDict[int, Workload] = OrderedDict()
         """Behind ids that user space gave, as far as they were asked for."""
+        self._open: dict[int, float] = {}
+        """Owners of whom more may be learned, and until when that is waited for."""
+        self._changed: set[int] = set()
+        self._asked = 0
+        self._now = 0.0
 
     def load(self, now: float) -> None:
-        """Asks for who is new, while the process may still be there to tell."""
+        """Asks for who is new, while the process may still be there to tell, and again for those that are not known
+        to the end.
+        """
+        self._now = now
+        if self._late and self._late.changes != self._asked:
+            self._asked = self._late.changes
+            for owner in list(self._open):
+                self._ask_again(self._late, owner)
         for slot in self.occupancy.arrivals():
             row = self._slots[slot]
             key = row["key"]
@@ -86,6 +130,7 @@ class Owners:
                 )
                 self._journal.put(Who(owner, workload))
             self._by_id[owner] = _Owner(workload, slot, now)
+            self._watch(owner, workload)
 
     def workload(self, owner: int) -> Workload | None:
         """None while the owner's slot is not there yet."""
@@ -96,14 +141,51 @@ class Owners:
         known = self._by_id.get(owner)
         return known.workload if known else self._remembered.get(owner)
 
+    def pending(self, owner: int) -> bool:
+        """Whether the owner will probably have another workload in a moment. Not so for longer than 10 s."""
+        until = self._open.get(owner)
+        if self._late is None or until is None or until < self._now:
+            return False
+        workload = self.workload(owner)
+        return workload is not None and self._late.expected(workload)
+
+    def take_changed(self) -> set[int]:
+        """Owners that have another workload than before, since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
+
     def _ask_adopted(self, owner: int) -> Workload | None:
         workload = self._identify.adopted(owner)
         if workload is not None:
             self._inferred[owner] = workload
             self._journal.put(Who(owner, workload))
+            self._watch(owner, workload)
             if len(self._inferred) > self._limit:
-                self._inferred.popitem(last=False)
+                gone, _ = self._inferred.popitem(last=False)
+                self._open.pop(gone, None)
         return workload
+
+    def _watch(self, owner: int, workload: Workload) -> None:
+        if self._late and not self._late.final(workload):
+            self._open.setdefault(owner, self._now + PENDING_SECONDS)
+
+    def _ask_again(self, late: Late, owner: int) -> None:
+        before = self.workload(owner)
+        if before is None:
+            del self._open[owner]
+            return
+        workload = late.again(before)
+        if late.final(workload):
+            del self._open[owner]
+        if workload == before:
+            return
+        if owner in self._by_id:
+            self._by_id[owner].workload = workload
+        else:
+            book = self._inferred if owner in self._inferred else self._remembered
+            book[owner] = workload
+        self._changed.add(owner)
+        self._journal.put(Who(owner, workload))
 
     def use(self, owner: int) -> None:
         known = self._by_id.get(owner)
@@ -137,6 +219,7 @@ class Owners:
         for owner, workload in workloads.items():
             book = self._inferred if owner & INFERRED_OWNER else self._remembered
             book[owner] = workload
+            self._watch(owner, workload)
 
     def saved(self) -> Iterator[Record]:
         """For the journal."""
@@ -166,7 +249,8 @@ class Owners:
                 self._remembered[owner] = known.workload
         self.occupancy.vacate(slots)
         while len(self._remembered) > self._limit:
-            self._remembered.popitem(last=False)
+            gone, _ = self._remembered.popitem(last=False)
+            self._open.pop(gone, None)
 
     def __len__(self) -> int:
         return len(self._by_id)

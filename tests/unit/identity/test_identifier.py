@@ -132,7 +132,7 @@ def test_container_of_cgroup_v1(host: Host, identifier: Identifier) -> None:
                     "io.kubernetes.cri.sandbox-namespace": "shop",
                 }
             },
-            Workload("container", "shop-1", namespace="shop", container="web"),
+            Workload("container", "shop-1", namespace="shop", container="web", pod="shop-1"),
         ),
         (
             f"run/containers/storage/overlay-containers/{ID}/userdata/config.json",
@@ -143,7 +143,7 @@ def test_container_of_cgroup_v1(host: Host, identifier: Identifier) -> None:
                     "io.kubernetes.pod.namespace": "shop",
                 }
             },
-            Workload("container", "shop-1", namespace="shop", container="web"),
+            Workload("container", "shop-1", namespace="shop", container="web", pod="shop-1"),
         ),
         (
             "var/lib/containers/storage/overlay-containers/containers.json",

@@ -1,0 +1,38 @@
+"""The pods of this node, as `kindling.identity` asks for them, and those that want not to be shown."""
+
+from __future__ import annotations
+
+from kindling.kubernetes.cluster import Cluster
+from kindling.kubernetes.pods import KnownContainer
+from kindling.model.workload import Workload
+
+
+class OwnPods:
+    """Satisfies `kindling.identity.pods.Pods`."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    @property
+    def changes(self) -> int:
+        return self._cluster.version
+
+    @property
+    def hopeful(self) -> bool:
+        return not any(health.failing_since for health in self._cluster.health().values())
+
+    def workload(self, container_id: str, pod_uid: str) -> Workload | None:
+        found = self._cluster.container(container_id, pod_uid)
+        return workload_of(found) if found else None
+
+
+def workload_of(found: KnownContainer) -> Workload:
+    pod = found.pod
+    return Workload(
+        kind=pod.controller.kind,
+        name=pod.controller.name,
+        namespace=pod.namespace,
+        container=found.name,
+        pod=pod.name,
+        pod_uid=pod.uid,
+    )
