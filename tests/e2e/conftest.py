@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -55,12 +55,13 @@ def own_places(data: Path) -> dict[str, str]:
 
 
 @contextmanager
-def start_agent(data: Path, *options: str) -> Iterator[Agent]:
+def start_agent(data: Path, *options: str, within: Sequence[str] = ()) -> Iterator[Agent]:
     """Start an agent on a port of the kernel's choice; end it by SIGTERM.
 
-    Its pins and its journal belong to the data directory: several agents run beside each other.
+    Its pins and its journal belong to the data directory: several agents run beside each other. `within`: words that
+    stand before the command, of a program that becomes the agent.
     """
-    command = [*KINDLING, "agent", "--listen", "127.0.0.1:0", "--data", str(data), "--quiet", *options]
+    command = [*within, *KINDLING, "agent", "--listen", "127.0.0.1:0", "--data", str(data), "--quiet", *options]
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, **own_places(data)}
     ) as process:
