@@ -10,11 +10,10 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from kindling.export.records import workload as workload_record
+from kindling.model import Sighting
 
 if TYPE_CHECKING:
     from kindling.config import AlertKind
-    from kindling.inventory.novelty import Novelty
-    from kindling.model import FlowRow, Workload
 
 #: Raised when a field changes its meaning; new fields may come at any time.
 SCHEMA: Final = "kindling.alert/1"
@@ -29,22 +28,8 @@ _SAID: Final[dict[AlertKind, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Sighting["AlertKind"]):
     """Something that was seen for the first time."""
-
-    kind: AlertKind
-    time: float
-    """Unix seconds."""
-    workload: Workload
-    destination: str
-    """The name, or the address where no name is known."""
-    address: str
-    port: int
-    transport: str
-    protocol: str
-    scope: str
-    network: str
-    evidence: str
 
     @property
     def key(self) -> str:
@@ -83,39 +68,6 @@ class Alert:
             "network": self.network,
             "evidence": self.evidence,
         }
-
-
-def of_novelty(novelty: Novelty) -> Alert:
-    return Alert(
-        kind=novelty.kind,
-        time=novelty.time,
-        workload=novelty.workload,
-        destination=novelty.destination,
-        address=novelty.address,
-        port=novelty.port,
-        transport=novelty.transport,
-        protocol=novelty.protocol,
-        scope=novelty.scope,
-        network=novelty.network,
-        evidence=novelty.evidence,
-    )
-
-
-def of_row(kind: AlertKind, row: FlowRow) -> Alert:
-    labels = row.labels
-    return Alert(
-        kind=kind,
-        time=row.first_seen,
-        workload=labels.workload,
-        destination=labels.name or labels.remote_ip,
-        address=labels.remote_ip,
-        port=labels.port,
-        transport=labels.transport,
-        protocol=labels.protocol,
-        scope=labels.scope,
-        network=labels.network,
-        evidence=labels.evidence,
-    )
 
 
 def json_line(alert: Alert, node: str) -> bytes:

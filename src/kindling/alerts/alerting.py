@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kindling.alerts.alert import Alert, of_novelty
+from kindling.alerts.alert import Alert
 from kindling.alerts.allow import AllowList
 from kindling.alerts.courier import Courier, Say
 from kindling.alerts.judge import Judge
@@ -133,7 +133,7 @@ class Alerting:
     def _news(self) -> Iterator[Alert]:
         """New to the memory, which does its learning itself."""
         for novelty in self._memory.news if self._memory is not None else ():
-            alert = of_novelty(novelty)
+            alert = Alert.taken(novelty)
             if alert.kind in self._settings.kinds and alert not in self._allow:
                 yield alert
 

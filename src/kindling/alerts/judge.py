@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kindling.alerts.alert import Alert, of_row
+from kindling.alerts.alert import Alert
 from kindling.alerts.resolvers import Resolvers
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Judge:
         }
         for kind in self._settings.kinds:
             if kinds.get(kind):
-                yield of_row(kind, row)
+                yield Alert.of(kind, row, row.first_seen)
 
     def _is_direct(self, row: FlowRow, named: set[tuple[object, str]]) -> bool:
         labels, settings = row.labels, self._settings

@@ -14,7 +14,7 @@ from typing import Final
 
 from kindling.inventory.counters import COUNTERS, EVIDENCE, EVIDENCE_UNITS, TOTALS
 from kindling.inventory.identity import row_key
-from kindling.inventory.novelty import Novelty, NoveltyKind, novelty_of
+from kindling.inventory.novelty import Novelty, NoveltyKind
 from kindling.model import FlowLabels, FlowRow, Workload
 
 DAY_SECONDS: Final = 86_400
@@ -128,7 +128,7 @@ class Applying:
             return int(found[0])
         kind = self._novelty(workload, destination, labels)
         if kind is not None:
-            self.novelties.append(novelty_of(kind, row))
+            self.novelties.append(Novelty.of(kind, row, row.last_seen))
         named, inferred = int(bool(labels.name)), int(labels.inferred)
         values = (*telling, named, labels.evidence, inferred, first_seen, labels.remote_ip, labels.network)
         return int(self.connection.execute(_INSERT, values).lastrowid or 0)

@@ -12,8 +12,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal
 
-from kindling.model import FlowRow, Workload
-from kindling.model.labels import Evidence, Transport
+from kindling.model import Sighting, Workload
 
 NoveltyKind = Literal["destination", "port"]
 
@@ -22,38 +21,8 @@ WAITING: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Novelty:
+class Novelty(Sighting[NoveltyKind]):
     """`destination`: this workload never reached it before. `port`: never at this port, or over this transport."""
-
-    kind: NoveltyKind
-    time: float
-    workload: Workload
-    destination: str
-    """The name, or the address where no name is known."""
-    address: str
-    port: int
-    transport: Transport
-    protocol: str
-    scope: str
-    network: str
-    evidence: Evidence
-
-
-def novelty_of(kind: NoveltyKind, row: FlowRow) -> Novelty:
-    labels = row.labels
-    return Novelty(
-        kind=kind,
-        time=row.last_seen,
-        workload=labels.workload,
-        destination=labels.name or labels.remote_ip,
-        address=labels.remote_ip,
-        port=labels.port,
-        transport=labels.transport,
-        protocol=labels.protocol,
-        scope=labels.scope,
-        network=labels.network,
-        evidence=labels.evidence,
-    )
 
 
 def store(connection: sqlite3.Connection, novelties: Iterable[Novelty]) -> list[tuple[int, Novelty]]:

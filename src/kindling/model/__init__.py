@@ -17,6 +17,7 @@ from kindling.model.events import FailureEvent, RequestEvent
 from kindling.model.labels import EVIDENCE_ORDER, INSIDE, Evidence, FlowLabels, OpLabels, Role, Scope, Transport
 from kindling.model.peer import UNKNOWN_POD, Peer
 from kindling.model.rows import FlowRow, OpRow
+from kindling.model.sighting import Sighting
 from kindling.model.snapshot import Snapshot
 from kindling.model.workload import Workload
 
@@ -46,6 +47,7 @@ __all__ = [
     "Role",
     "RoleNumber",
     "Scope",
+    "Sighting",
     "Snapshot",
     "Transport",
     "Workload",

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from factories import flow
-from kindling.alerts.alert import Alert, of_row
+from kindling.alerts.alert import Alert
 from kindling.alerts.courier import Courier
 from kindling.alerts.webhook import WebhookSink
 from kindling.config import Webhook
@@ -76,7 +76,8 @@ def settings(server: Server) -> Webhook:
 
 
 def alert() -> Alert:
-    return of_row("direct", flow(name="", evidence="address"))
+    row = flow(name="", evidence="address")
+    return Alert.of("direct", row, row.first_seen)
 
 
 def deliver(chosen: Webhook, said: list[str]) -> tuple[bool, WebhookSink]:
