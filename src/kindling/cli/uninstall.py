@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from kindling.cli import options
+from kindling.cli.options import F
 from kindling.config import DEFAULT_DATA, Persistence
 from kindling.errors import PrivilegeError
 
 _DEFAULTS = Persistence()
+
+
+def _folder(name: str, default: Path, text: str) -> Callable[[F], F]:
+    kind = click.Path(path_type=Path, file_okay=False)
+    return click.option(f"--{name}", type=kind, default=default, show_default=True, metavar="DIR", help=text)
 
 
 @click.command(
@@ -28,30 +35,9 @@ installed.
 """,
 )
 @click.option("--data", "with_data", is_flag=True, help="Remove the data directory as well.")
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=DEFAULT_DATA,
-    show_default=True,
-    metavar="DIR",
-    help="Where the agent kept its data.",
-)
-@click.option(
-    "--pins",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=_DEFAULTS.pins,
-    show_default=True,
-    metavar="DIR",
-    help="Where it kept maps and programs.",
-)
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=_DEFAULTS.state,
-    show_default=True,
-    metavar="DIR",
-    help="Where it kept its journal.",
-)
+@_folder("data-dir", DEFAULT_DATA, "Where the agent kept its data.")
+@_folder("pins", _DEFAULTS.pins, "Where it kept maps and programs.")
+@_folder("state", _DEFAULTS.state, "Where it kept its journal.")
 @options.colour
 def command(with_data: bool, data_dir: Path, pins: Path, state: Path) -> None:
     from kindling.agent.uninstall import uninstall
