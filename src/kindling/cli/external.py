@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,9 +11,8 @@ from kindling.cli import options, watching
 from kindling.cli.client import Agent, fetch
 from kindling.cli.external_tables import ENTRIES, GROUPINGS, table_of
 from kindling.cli.options import Filters
-from kindling.cli.show import Question, answer_lines, effective_limit, show
+from kindling.cli.show import Question, effective_limit, show, show_again
 from kindling.cli.times import TIME
-from kindling.export.tables import Table
 
 #: Something is new: for scripts that ask with --new-since.
 NEWS: Final = 10
@@ -90,15 +88,7 @@ def command(
         return fetch(agent, path, question)
 
     if watch is not None:
-        _again(table, ask, output, watch)
+        show_again(table, ask, output, watch)
     answer = ask()
     show(table, answer, output)
     return NEWS if new_since is not None and answer["total"] else 0
-
-
-def _again(table: Table, ask: Callable[[], Answer], output: str, seconds: float) -> None:
-    """Until Ctrl-C."""
-    if output == "table":
-        watching.show_again(seconds, lambda: answer_lines(table, ask()))
-    else:
-        watching.repeat(seconds, lambda: show(table, ask(), output))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import click
 
@@ -46,12 +46,17 @@ def ask_and_show(agent: Agent, table: Table, question: Question, *, output: str,
     def ask() -> dict[str, Any]:
         return fetch(agent, f"/api/v1/{table.name}", question)
 
-    if watch is None:
-        show(table, ask(), output)
-    elif output == "table":
-        watching.show_again(watch, lambda: answer_lines(table, ask()))
+    if watch is not None:
+        show_again(table, ask, output, watch)
+    show(table, ask(), output)
+
+
+def show_again(table: Table, ask: Callable[[], dict[str, Any]], output: str, seconds: float) -> NoReturn:
+    """Until Ctrl-C."""
+    if output == "table":
+        watching.show_again(seconds, lambda: answer_lines(table, ask()))
     else:
-        watching.repeat(watch, lambda: show(table, ask(), output))
+        watching.repeat(seconds, lambda: show(table, ask(), output))
 
 
 def effective_limit(limit: int | None, output: str) -> int:

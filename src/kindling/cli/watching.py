@@ -35,7 +35,7 @@ def repeat(seconds: float, once: Callable[[], None]) -> NoReturn:
         time.sleep(max(0.0, due - time.monotonic()))
 
 
-def show_again(seconds: float, lines: Lines) -> None:
+def show_again(seconds: float, lines: Lines) -> NoReturn:
     """On a terminal in place, in a pipe one below the other. An agent that is gone may come back."""
     if not sys.stdout.isatty():
         repeat(seconds, lambda: click.echo("\n".join((*lines(), ""))))
