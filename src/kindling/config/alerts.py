@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
+from kindling.config.names import check_network
 from kindling.config.schema import SECRET
 from kindling.config.server import NO_FILE
 from kindling.errors import SettingError
@@ -44,12 +45,7 @@ class Allow:
             if len(getattr(self, name)) > _PATTERN_MAX:
                 raise SettingError(f"The {name} of an allow-list entry is longer than {_PATTERN_MAX} characters.")
         if self.cidr:
-            try:
-                ipaddress.ip_network(self.cidr)
-            except ValueError as error:
-                raise SettingError(
-                    f"{self.cidr!r} is not a network: {error}.", hint="Write for example 10.1.0.0/16 or 2001:db8::/32."
-                ) from None
+            check_network(self.cidr)
         if not 0 <= self.port <= 65_535:
             raise SettingError("The port of an allow-list entry must be between 0 and 65535.")
         if not (self.destination or self.workload or self.namespace or self.cidr or self.port):

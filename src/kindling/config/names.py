@@ -27,12 +27,7 @@ class Network:
     """Overrides what the address itself says: `public`, `private`, `link-local`, `loopback` or `own`."""
 
     def __post_init__(self) -> None:
-        try:
-            ipaddress.ip_network(self.cidr)
-        except ValueError as error:
-            raise SettingError(
-                f"{self.cidr!r} is not a network: {error}.", hint="Write for example 10.1.0.0/16 or 2001:db8::/32."
-            ) from None
+        check_network(self.cidr)
         if self.scope not in _SCOPES:
             raise SettingError(f"The scope {self.scope!r} is none of {', '.join(_SCOPES[1:])}.")
         if len(self.label) > _LABEL_MAX or not self.label.isprintable():
@@ -74,3 +69,13 @@ class NameSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.per_domain <= 100_000:
             raise SettingError("names.per_domain must be between 1 and 100000.")
+
+
+def check_network(cidr: str) -> None:
+    """Raises SettingError."""
+    try:
+        ipaddress.ip_network(cidr)
+    except ValueError as error:
+        raise SettingError(
+            f"{cidr!r} is not a network: {error}.", hint="Write for example 10.1.0.0/16 or 2001:db8::/32."
+        ) from None
