@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from kindling.agent.privileges import keep_only_needed
-from kindling.config import NameSettings, Persistence, Settings
+from kindling.config import NO_FILE, Kubernetes, NameSettings, Persistence, Settings
 from kindling.model import Snapshot
 
 if TYPE_CHECKING:
     from kindling.capture.bpf.pins import Pins
     from kindling.capture.live import LiveSource
     from kindling.identity import Host, Identifier, Scopes
+    from kindling.kubernetes.following import Following
     from kindling.table import Collector
+    from kindling.table.hiding import Hiding
     from kindling.table.journal import FileJournal
     from kindling.table.recovered import Recovered
 
@@ -26,10 +29,14 @@ JOURNAL = "journal"
 class LiveTables:
     """Rows of the collector, and what the kernel says of itself."""
 
-    def __init__(self, collector: Collector, source: LiveSource, host: Host) -> None:
+    def __init__(
+        self, collector: Collector, source: LiveSource, host: Host, hiding: Hiding, following: Following | None
+    ) -> None:
         self._collector = collector
         self._source = source
         self._host = host
+        self._hiding = hiding
+        self._following = following
 
     @property
     def scopes(self) -> Scopes:
@@ -40,14 +47,22 @@ class LiveTables:
         """Other networks and static names; they are seen with the next tick."""
         self._host.reconfigure(names)
 
+    def select(self, kubernetes: Kubernetes) -> None:
+        """Show and hide others, from the next reading on."""
+        self._hiding.reconfigure(kubernetes)
+
     def tick(self) -> None:
         self._host.refresh()
+        if self._following:
+            self._following.refresh()
         self._collector.tick()
 
     def snapshot(self) -> Snapshot:
         snapshot = self._collector.snapshot()
         for reason, count in self._source.drops().items():
             snapshot.stats[f"drops.{reason}"] = count
+        if self._following:
+            snapshot.stats.update(self._following.stats())
         return snapshot
 
 
@@ -59,8 +74,10 @@ def live_tables(settings: Settings, say: Say) -> Iterator[LiveTables]:
     """
     from kindling.capture.live import LiveSource
     from kindling.identity import Host, Identifier
+    from kindling.identity.pods import InPods
     from kindling.protocols.registry import slow_thresholds
     from kindling.table import Collector
+    from kindling.table.hiding import Hiding
     from kindling.table.journal import FileJournal
     from kindling.table.recovered import boot_id
 
@@ -74,8 +91,21 @@ def live_tables(settings: Settings, say: Say) -> Iterator[LiveTables]:
         source = stack.enter_context(LiveSource(settings, slow_ns=dict(enumerate(slow_thresholds())), pins=pins))
         say(_what_was_done(source, saved))
         host = Host(settings.names)
-        identifier = Identifier(host=host)
-        collector = Collector(source, settings, identifier, journal=journal, scopes=host.scopes, static=host.static)
+        following = _follow(settings.kubernetes, stack, say)
+        pods = InPods(following.pods) if following else None
+        identifier = Identifier(host=host, pods=pods)
+        hiding = Hiding(settings.kubernetes, following.pods.unobserved) if following else Hiding(settings.kubernetes)
+        collector = Collector(
+            source,
+            settings,
+            identifier,
+            journal=journal,
+            scopes=host.scopes,
+            static=host.static,
+            peers=following.cluster if following else None,
+            late=pods,
+            hiding=hiding,
+        )
         _adopt(source, identifier, say)
         if journal:
             collector.begin(source, boot, saved)
@@ -84,8 +114,10 @@ def live_tables(settings: Settings, say: Say) -> Iterator[LiveTables]:
         del saved
         kept = keep_only_needed(settings.data)
         say(f"capabilities kept: {', '.join(kept) or 'none'}")
+        if following:
+            following.start()
         try:
-            yield LiveTables(collector, source, host)
+            yield LiveTables(collector, source, host, hiding, following)
         finally:
             if journal and not settings.persistence.keep_counting:
                 source.detach()
@@ -103,6 +135,18 @@ def _open_pins(persistence: Persistence, stack: ExitStack, say: Say) -> Pins | N
     except OSError as error:
         say(f"nothing can be kept in {persistence.pins} ({error.strerror}): counters begin anew with each start")
         return None
+
+
+def _follow(settings: Kubernetes, stack: ExitStack, say: Say) -> Following | None:
+    """Not started yet: its threads shall have no more privileges than this one keeps."""
+    if settings.mode == "auto" and settings.kubeconfig == NO_FILE and "KUBERNETES_SERVICE_HOST" not in os.environ:
+        return None  # what follows is never imported on a host without cluster
+    from kindling.kubernetes.following import follow
+
+    following = follow(settings, say)
+    if following:
+        stack.callback(following.close)
+    return following
 
 
 def _read(pins: Pins, journal: FileJournal, boot: str, say: Say) -> Recovered | None:

@@ -54,6 +54,7 @@ def run_agent(
         parts = observers.parts | {
             "metrics": lambda changed: watch.exporter.reconfigure(changed.metrics),
             "names": lambda changed: tables.reconfigure(changed.names),
+            "kubernetes": lambda changed: tables.select(changed.kubernetes),
         }
         reloader = Reloader(settings, load or (lambda: settings), parts, say)
         watch.tick()

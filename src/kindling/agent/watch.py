@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 import kindling
 from kindling.agent.memory import trim
-from kindling.config import NameSettings, Settings
+from kindling.config import Kubernetes, NameSettings, Settings
 from kindling.export.agent_stats import read_self
 from kindling.export.horizon import Horizon
 from kindling.export.prometheus import Exporter
@@ -37,6 +37,10 @@ class Tables(Protocol):
 
     def reconfigure(self, names: NameSettings) -> None:
         """Take other networks and static names."""
+        ...
+
+    def select(self, kubernetes: Kubernetes) -> None:
+        """Take other rules of what is shown."""
         ...
 
 

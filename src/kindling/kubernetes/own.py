@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kindling.kubernetes.cluster import Cluster
 from kindling.kubernetes.pods import KnownContainer
 from kindling.model.workload import Workload
@@ -24,6 +26,10 @@ class OwnPods:
     def workload(self, container_id: str, pod_uid: str) -> Workload | None:
         found = self._cluster.container(container_id, pod_uid)
         return workload_of(found) if found else None
+
+    def unobserved(self) -> Collection[tuple[str, str]]:
+        """Namespace and name of the pods that an annotation excludes."""
+        return self._cluster.pods.unobserved
 
 
 def workload_of(found: KnownContainer) -> Workload:

@@ -32,3 +32,5 @@ class Snapshot:
     """Cause -> unix seconds of the first loss."""
     stats: dict[str, float] = field(default_factory=dict)
     """Gauges and counters of the tables: fill of slots, rows, caches, recycled slots, tick time."""
+    node_ip: str = ""
+    """By which a cluster knows this node, or ""."""

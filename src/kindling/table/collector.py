@@ -18,12 +18,13 @@ from kindling.model.snapshot import Snapshot
 from kindling.table.clock import Moment
 from kindling.table.events import Events
 from kindling.table.flows import FlowTable
+from kindling.table.hiding import Hiding
 from kindling.table.journal import Journal
 from kindling.table.losses import Losses
 from kindling.table.names import Names
 from kindling.table.naming import FlowNaming, Peers
 from kindling.table.ops import OpTable
-from kindling.table.owners import Identify, Nobody, Owners
+from kindling.table.owners import Identify, Late, Nobody, Owners
 from kindling.table.parents import Parents
 from kindling.table.queries import Queries
 from kindling.table.records import VERSION, Answer, Head
@@ -54,9 +55,12 @@ class Collector:
         scopes: Scopes | None = None,
         static: StaticNames | None = None,
         peers: Peers | None = None,
+        late: Late | None = None,
+        hiding: Hiding | None = None,
     ) -> None:
         settings = settings or Settings()
         limits = settings.limits
+        self._hiding = hiding or Hiding(settings.kubernetes)
         self._journal = journal = journal or Journal()
         self._source = source
         self._clock = clock
@@ -67,7 +71,7 @@ class Collector:
         self._losses = Losses()
         lose = self._losses.lose
         self._resolved = ResolvedNames(limits.dns_names)
-        self._owners = Owners(source.slots("owner"), identify or Nobody(), limits.owners, journal)
+        self._owners = Owners(source.slots("owner"), identify or Nobody(), limits.owners, journal, late)
         self._names = Names(source.slots("name"), journal)
         self._parents = Parents(self._owners)
         self._naming = FlowNaming(self._owners, self._names, self._resolved, settings.names, scopes, static, peers)
@@ -111,6 +115,8 @@ class Collector:
         self._flows.update(now, everything=final)
         self._ops.update(now, everything=final)
         self._events.record(others, moment)
+        self._hiding.refresh()
+        self._hiding.purge(self._events.requests, self._events.failures, self._events.answers)
         self._queries.expire(moment, final=final)
         if not final:
             self._recycler.recycle(now)
@@ -190,17 +196,21 @@ class Collector:
 
     def snapshot(self) -> Snapshot:
         """All rows as they are now: the collector's own, to be read before the next tick."""
+        flows, ops = self._flows.visible(), self._ops.visible()
+        flows_shown, ops_shown = self._hiding.shown(flows), self._hiding.shown(ops)
+        excluded = {"excluded_flows": len(flows) - len(flows_shown), "excluded_ops": len(ops) - len(ops_shown)}
         return Snapshot(
             time=self._moment.unix,
             since=self._since,
-            flows=self._flows.visible(),
-            ops=self._ops.visible(),
+            flows=flows_shown,
+            ops=ops_shown,
             requests=self._events.requests,
             failures=self._events.failures,
             answers=self._events.answers,
             lost=self._losses.counts(),
             lost_since=dict(self._losses.since),
-            stats=self.stats(),
+            stats=self.stats() | excluded,
+            node_ip=self._naming.peering.node_ip,
         )
 
     def stats(self) -> dict[str, float]:

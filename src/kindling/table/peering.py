@@ -27,6 +27,11 @@ class Peers(Protocol):
         """All of the cluster is followed, not this node alone."""
         ...
 
+    @property
+    def node_ip(self) -> str:
+        """By which this node is known in the cluster, "" while that is not known."""
+        ...
+
     def peer(self, address: str, port: int, transport: str, when: float) -> Peer | None:
         """Who had an address at a time (unix seconds); None: nobody of the cluster."""
         ...
@@ -77,6 +82,11 @@ class Peering:
             return False
         self._synced = True
         return True
+
+    @property
+    def node_ip(self) -> str:
+        """Of this node, or ""."""
+        return self._peers.node_ip if self._peers else ""
 
     def take_changed(self) -> set[str]:
         """Addresses that may be another one's, since the last call."""

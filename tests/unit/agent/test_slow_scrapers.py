@@ -40,6 +40,9 @@ class Tables:
     def reconfigure(self, names: object) -> None:
         """Nothing to change."""
 
+    def select(self, kubernetes: object) -> None:
+        del kubernetes
+
     def snapshot(self) -> Snapshot:
         return self.shown
 
