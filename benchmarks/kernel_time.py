@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks import probes, servers
@@ -13,18 +16,13 @@ SOCKETS = 2
 def of_requests(home: Path, seconds: int) -> dict[str, float]:
     """Nanoseconds of an HTTP request and observed socket, both directions."""
     with servers.nginx(home / "nginx") as port, probes.statistics():
-        with probes.empty():
-            before = probes.empty_runs()
-            servers.keepalive_requests(port, seconds)
-            after = probes.empty_runs()
-        own = (after[0] - before[0]) / max(1, after[1] - before[1])
+        load = partial(servers.keepalive_requests, port, seconds)
+        own = _empty_run(load)
         with probes.agent(home / "agent") as agent:
             servers.keepalive_requests(port, 1)
-            counted, before = _settled(agent), agent.runs()
-            servers.keepalive_requests(port, seconds)
-            after = agent.runs()
+            counted = _settled(agent)
+            time_ns, runs = _spent(agent.runs, load)
             requests = (_settled(agent) - counted) / SOCKETS
-    time_ns, runs = after[0] - before[0], after[1] - before[1]
     return {
         "request_ns": (time_ns - runs * own) / (requests * SOCKETS),
         "run_ns": time_ns / runs - own,
@@ -36,23 +34,31 @@ def of_requests(home: Path, seconds: int) -> dict[str, float]:
 def of_bulk(home: Path, seconds: int) -> dict[str, float]:
     """Nanoseconds of a bulk packet against a program that does nothing, statistics included in both."""
     with servers.iperf(home) as port, probes.statistics():
-        with probes.empty():
-            before = probes.empty_runs()
-            servers.bulk(port, seconds)
-            after = probes.empty_runs()
-        own = (after[0] - before[0]) / max(1, after[1] - before[1])
+        load = partial(servers.bulk, port, seconds)
+        own = _empty_run(load)
         with probes.agent(home / "agent") as agent:
-            before = agent.runs()
-            servers.bulk(port, seconds)
-            after = agent.runs()
-    packet = (after[0] - before[0]) / (after[1] - before[1])
+            time_ns, runs = _spent(agent.runs, load)
+    packet = time_ns / runs
     return {"packet_ns": packet - own, "empty_ns": own, "ratio": packet / own}
+
+
+def _empty_run(load: Callable[[], object]) -> float:
+    """Nanoseconds of a run of programs that do nothing, statistics included."""
+    with probes.empty():
+        time_ns, runs = _spent(probes.empty_runs, load)
+    return time_ns / max(1, runs)
+
+
+def _spent(total: Callable[[], tuple[int, int]], load: Callable[[], object]) -> tuple[int, int]:
+    """Nanoseconds and runs under a load."""
+    before = total()
+    load()
+    after = total()
+    return after[0] - before[0], after[1] - before[1]
 
 
 def _settled(agent: probes.Agent) -> int:
     """Return the count once two ticks agree."""
-    import time
-
     last = -1
     for _ in range(20):
         time.sleep(1.2)
