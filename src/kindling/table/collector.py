@@ -131,12 +131,20 @@ class Collector:
         """Takes the events; learns who is behind them, and the names they tell. Requests and failures come back."""
         events = list(self._source.events())
         self._owners.load(moment.unix)
+        self._reown(moment.unix)
         others = self._events.learn(events, moment)
         changed = self._naming.take_changed()
         self._flows.rename(self._resolved.take_changed() | changed, moment.unix)
         self._flows.place()
         self._serve(changed)
         return others
+
+    def _reown(self, now: float) -> None:
+        """Owners may turn out to be somebody else."""
+        changed = self._owners.take_changed()
+        if changed:
+            self._resolved.reown({was: self._owners.workload(owner) or was for owner, was in changed.items()})
+            self._flows.reown(changed, now)
 
     def _serve(self, changed: set[str]) -> None:
         """Own addresses, among those whose peer may be another one, may be endpoints of another service."""

@@ -20,7 +20,7 @@ from kindling.table.records import FLOW, Added, Bound, FlowRecord, Folded, Gone,
 from kindling.table.words import FlowWords, balance, last_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -120,7 +120,12 @@ class FlowTable:
 
     def bind(self, arrivals: Iterable[int], now: float, *, final: bool = False) -> None:
         """Finds out what new slots stand for. `final`: nothing more will come, do not wait."""
+        self._parents.waiting.clear()
         for slot in arrivals:
+            if not final and self._naming.pending(self._key[slot]):
+                self.patience.hold(slot, now)
+                self._parents.waiting.add(int(self._parent[slot]))
+                continue
             flow = self.counters.occupancy.id_of(slot)
             row = self._open.pop(flow, None)
             since = self.patience.since(slot, now)
@@ -131,7 +136,7 @@ class FlowTable:
                     continue
                 row = self._row(labels, now)
             else:
-                row = self._row_again(row, now)
+                row = self._row_again(row, self._key[slot], now)
             self.patience.found(slot)
             key = self._key[slot]
             gen = self.counters.occupancy.generation(slot)
@@ -139,11 +144,11 @@ class FlowTable:
             self.counters.bind(slot, now)
             self._journal.put(Bound(FLOW, slot, gen, flow, int(self._parent[slot]), row.number))
 
-    def _row_again(self, row: FlowRow, now: float) -> FlowRow:
-        """The row of open connections whose slot had been given back, unless their remote is another one by now."""
+    def _row_again(self, row: FlowRow, key: Any, now: float) -> FlowRow:
+        """The row of open connections whose slot had been given back, unless one of the ends is another one by now."""
         if row is self.other:
             return row
-        labels = self._naming.renamed(row.labels, now, now, keep_name=True)
+        labels = self._naming.owned(self._naming.renamed(row.labels, now, now, keep_name=True), key)
         return row if labels == row.labels else self._row(labels, now)
 
     def _attach(self, slot: int, binding: _Binding) -> None:
@@ -332,12 +337,24 @@ class FlowTable:
                 if row is not self.other:
                     self._move(slot, binding, row)
 
+    def reown(self, owners: Collection[int], now: float) -> None:
+        """Somebody else than was thought is behind owners: what is counted from now on goes there."""
+        wanted = np.fromiter(owners, np.uint64, len(owners))
+        for slot in np.flatnonzero(np.isin(self._key["owner"], wanted)).tolist():
+            binding = self._bindings.get(slot)
+            if binding is None or binding.row is self.other:
+                continue
+            labels = self._naming.owned(binding.row.labels, self._key[slot])
+            row = self._row(labels, now)
+            if row is not binding.row and row is not self.other:
+                self._move(slot, binding, row)
+
     def _move(self, slot: int, binding: _Binding, row: FlowRow) -> None:
         """Open connections go along as active ones, for they will be counted closed there: in `unsettled`, which is
         what was not opened in the row.
         """
         before = binding.row
-        if before.labels.peer != row.labels.peer:
+        if (before.labels.peer, before.labels.workload) != (row.labels.peer, row.labels.workload):
             self._parents.relabel(binding.parent, row.labels)
         self._journal.put(Moved(FLOW, slot, binding.gen, row.number, self.counters.vector(slot)))
         binding.row = self._by_id[binding.flow] = row

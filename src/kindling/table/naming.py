@@ -121,6 +121,17 @@ class FlowNaming:
         )
         return labels, found is not None and host is not None and peer.sure
 
+    def pending(self, key: Any) -> bool:
+        """Whether it will probably be known in a moment who it is."""
+        return self._owners.pending(int(key["owner"]))
+
+    def owned(self, labels: FlowLabels, key: Any) -> FlowLabels:
+        """The same labels, with the workload that is behind the owner now."""
+        workload = self._owners.workload(int(key["owner"]))
+        if workload is None or workload == labels.workload:
+            return labels
+        return replace(labels, workload=workload)
+
     def name(self, workload: Workload, address: str, now: float) -> tuple[str, Evidence]:
         """The name of an address where the connection itself tells none."""
         name, evidence = self._resolved.find(workload, address, now)

@@ -114,6 +114,8 @@ class OpTable:
         for slot in self.counters.occupancy.arrivals():
             key = self._key(slot)
             parent = self._parents.get(key.parent)
+            if parent is None and key.parent in self._parents.waiting and not final:
+                continue
             named = self._operation(key.op) is not None
             complete = named and (parent is not None or key.parent == 0)
             if not complete and not final and self.patience.wait(slot):

@@ -101,7 +101,8 @@ class Owners:
         """Behind ids that user space gave, as far as they were asked for."""
         self._open: dict[int, float] = {}
         """Owners of whom more may be learned, and until when that is waited for."""
-        self._changed: set[int] = set()
+        self._changed: dict[int, Workload] = {}
+        """Owners that have another workload than this one since somebody asked."""
         self._asked = 0
         self._now = 0.0
 
@@ -149,9 +150,9 @@ class Owners:
         workload = self.workload(owner)
         return workload is not None and self._late.expected(workload)
 
-    def take_changed(self) -> set[int]:
-        """Owners that have another workload than before, since the last call."""
-        changed, self._changed = self._changed, set()
+    def take_changed(self) -> dict[int, Workload]:
+        """Owners that have another workload than at the last call, with that one."""
+        changed, self._changed = self._changed, {}
         return changed
 
     def _ask_adopted(self, owner: int) -> Workload | None:
@@ -184,7 +185,7 @@ class Owners:
         else:
             book = self._inferred if owner in self._inferred else self._remembered
             book[owner] = workload
-        self._changed.add(owner)
+        self._changed.setdefault(owner, before)
         self._journal.put(Who(owner, workload))
 
     def use(self, owner: int) -> None:

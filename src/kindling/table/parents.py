@@ -37,6 +37,8 @@ class Parents:
         self._by_id: dict[int, Parent] = {}
         self._remembered: OrderedDict[int, FlowLabels] = OrderedDict()
         self._relabelled: set[int] = set()
+        self.waiting: set[int] = set()
+        """Parents of flows that are not bound because nobody knows yet who they are of."""
 
     def get(self, parent: int) -> Parent | None:
         return self._by_id.get(parent)
@@ -60,10 +62,11 @@ class Parents:
             self._forget(parent, known)
 
     def relabel(self, parent: int, labels: FlowLabels) -> None:
-        """The flow of a client leads to another one now."""
+        """The flow of a client leads to another one now, or another one is behind a flow."""
         known = self._by_id.get(parent)
-        if known and labels.role != "server":
-            known.labels = replace(known.labels, peer=labels.peer)
+        if known:
+            peer = known.labels.peer if labels.role == "server" else labels.peer
+            known.labels = replace(known.labels, workload=labels.workload, peer=peer)
             self._relabelled.add(parent)
 
     def take_relabelled(self) -> set[int]:

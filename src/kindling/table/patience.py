@@ -29,6 +29,10 @@ class Patience:
         self._waited[slot] = waited + 1, since
         return True
 
+    def hold(self, slot: int, now: float) -> None:
+        """Wait for what somebody else has the patience for."""
+        self._waited.setdefault(slot, (0, now))
+
     def found(self, slot: int) -> None:
         self._waited.pop(slot, None)
 

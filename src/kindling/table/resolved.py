@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from kindling.model.labels import Evidence
     from kindling.model.workload import Workload
@@ -72,6 +72,14 @@ class ResolvedNames:
             return name, "dns"
         name = _get(self._node, address, now - _NODE_SLACK)
         return (name, "node-dns") if name else ("", "address")
+
+    def reown(self, workloads: Mapping[Workload, Workload]) -> None:
+        """What workloads asked for was asked by others, as is known now."""
+        if any(workload in workloads for workload, _ in self._own):
+            self._own = OrderedDict(
+                ((workloads.get(workload, workload), address), entry)
+                for (workload, address), entry in self._own.items()
+            )
 
     def take_changed(self) -> set[str]:
         """Addresses that somebody knows by another name than before, since the last call."""

@@ -127,12 +127,12 @@ def test_a_pod_that_is_told_of_late() -> None:
     probe.owner(5, b"nginx")
     owners = late_owners(probe, pods)
     owners.load(1.0)
-    assert (owners.workload(5), owners.pending(5), owners.take_changed()) == (CONTAINER, True, set())
+    assert (owners.workload(5), owners.pending(5), owners.take_changed()) == (CONTAINER, True, {})
     pods.tell()
     owners.load(2.0)
-    assert (owners.workload(5), owners.pending(5), owners.take_changed()) == (POD, False, {5})
+    assert (owners.workload(5), owners.pending(5), owners.take_changed()) == (POD, False, {5: CONTAINER})
     owners.load(3.0)
-    assert owners.take_changed() == set()
+    assert owners.take_changed() == {}
 
 
 def test_a_pod_that_is_known_at_once() -> None:
@@ -141,7 +141,7 @@ def test_a_pod_that_is_known_at_once() -> None:
     probe.owner(5, b"nginx")
     owners = late_owners(probe, pods)
     owners.load(1.0)
-    assert (owners.workload(5), owners.pending(5), owners.take_changed()) == (POD, False, set())
+    assert (owners.workload(5), owners.pending(5), owners.take_changed()) == (POD, False, {})
 
 
 def test_nobody_waits_for_ever_but_any_time_is_early_enough() -> None:
@@ -155,7 +155,7 @@ def test_nobody_waits_for_ever_but_any_time_is_early_enough() -> None:
     assert not owners.pending(5)
     pods.tell()
     owners.load(900.0)
-    assert (owners.workload(5), owners.take_changed()) == (POD, {5})
+    assert (owners.workload(5), owners.take_changed()) == (POD, {5: CONTAINER})
 
 
 def test_nobody_waits_while_nobody_can_be_asked() -> None:
@@ -175,7 +175,7 @@ def test_older_sockets_of_a_pod_get_its_name_too() -> None:
     assert (owners.workload(older), owners.pending(older)) == (CONTAINER, True)
     pods.tell()
     owners.load(2.0)
-    assert (owners.workload(older), owners.take_changed()) == (POD, {older})
+    assert (owners.workload(older), owners.take_changed()) == (POD, {older: CONTAINER})
 
 
 def test_what_an_earlier_agent_did_not_know() -> None:
@@ -188,5 +188,5 @@ def test_what_an_earlier_agent_did_not_know() -> None:
     assert (owners.workload(5), pods.asked) == (CONTAINER, [])
     pods.tell()
     owners.load(2.0)
-    assert owners.take_changed() == {5, 1 << 63 | 7}
+    assert owners.take_changed() == {5: CONTAINER, 1 << 63 | 7: CONTAINER}
     assert {who.workload for who in owners.saved()} == {POD}  # type: ignore[union-attr]

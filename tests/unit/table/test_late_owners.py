@@ -1,0 +1,133 @@
+"""Rows of pods that the API server tells of late."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from kindling.config import NameSettings, Settings
+from kindling.model import NameKind, ProtocolNumber, RoleNumber, Workload
+from kindling.table import Collector
+from kindling.table.owners import PENDING_SECONDS
+from unit.table.test_naming import REMOTE, WEB, World
+from unit.table.test_owners import CONTAINER, POD, InPod
+
+
+class Late(World):
+    """Every owner is in the same pod."""
+
+    def __init__(self, **given: Any) -> None:
+        self.pods = InPod()
+        super().__init__(**given)
+
+    def collect(self, names: NameSettings | None = None, **given: Any) -> Collector:
+        settings = Settings(names=names or NameSettings())
+        clock = lambda: self.probe.clock_ns / 1e9  # noqa: E731
+        return Collector(self.probe, settings, self.pods, clock=clock, late=self.pods, **given)
+
+    def connections(self) -> dict[Workload, int]:
+        return dict(Counter({row.labels.workload: row.opened for row in self.rows()}))
+
+    def requests(self) -> dict[Workload, int]:
+        return {row.labels.workload: row.count for row in self.collector.snapshot().ops}
+
+    def serve(self, requests: int) -> int:
+        """A server and what it was asked; returns the slot of the operation."""
+        self.probe.name(77, b"GET / HTTP/1.1\r\n\r\n")
+        flow = self.probe.flow(60, owner=WEB, parent=61, role=RoleNumber.SERVER, protocol=ProtocolNumber.HTTP1)
+        self.probe.add_flow(flow, opened=1)
+        op = self.probe.op(61, 77, role=RoleNumber.SERVER)
+        for _ in range(requests):
+            self.probe.add_op(op)
+        return op
+
+
+def test_nothing_is_shown_under_another_name_first() -> None:
+    world = Late()
+    world.connect(closed=0)
+    for _ in range(3):
+        world.tick()
+    assert world.connections() == {}
+    world.pods.tell()
+    world.tick()
+    assert world.connections() == {POD: 1}
+
+
+def test_nor_are_requests() -> None:
+    world = Late()
+    world.serve(3)
+    for _ in range(6):
+        world.tick()
+    assert (world.connections(), world.requests()) == ({}, {})
+    world.pods.tell()
+    world.tick()
+    world.tick()
+    assert (world.connections(), world.requests()) == ({POD: 1}, {POD: 3})
+
+
+def test_a_connection_that_is_long_closed_by_then() -> None:
+    """The pod lived two seconds."""
+    world = Late()
+    world.connect(closed=1)
+    world.tick(2)
+    world.tick(2)
+    world.pods.tell()
+    world.tick()
+    assert world.connections() == {POD: 1}
+
+
+def test_what_is_never_told_is_shown_as_it_is() -> None:
+    world = Late()
+    world.connect()
+    world.tick(PENDING_SECONDS)
+    world.tick()
+    assert world.connections() == {}
+    for _ in range(4):
+        world.tick()
+    assert world.connections() == {CONTAINER: 1}
+
+
+def test_told_much_later_what_comes_then_has_the_name() -> None:
+    """And connections that are open go along."""
+    world = Late()
+    world.pods.hopeful = False
+    slot = world.connect(closed=0)
+    op = world.serve(2)
+    world.tick()
+    world.tick()
+    assert (world.connections(), world.requests()) == ({CONTAINER: 1}, {CONTAINER: 2})
+    world.pods.tell()
+    world.tick()
+    world.probe.add_flow(slot, opened=1)
+    world.probe.add_op(op)
+    world.tick()
+    assert world.requests() == {CONTAINER: 2, POD: 1}
+    assert sum(row.opened for row in world.rows()) == 3
+    assert {row.labels.workload: row.active for row in world.rows() if row.labels.role == "client"} == {
+        CONTAINER: 0,
+        POD: 2,
+    }
+
+
+def test_what_it_asked_for_by_name_is_remembered() -> None:
+    world = Late()
+    world.answer("a.test", REMOTE)
+    world.connect()
+    world.tick()
+    world.pods.tell()
+    world.tick()
+    assert world.named() == {("a.test", "dns"): 1}
+
+
+def test_the_name_of_the_connection_itself_stays() -> None:
+    world = Late()
+    world.pods.hopeful = False
+    world.probe.name(9, b"a.test", kind=NameKind.SNI)
+    slot = world.connect(name=9)
+    world.tick()
+    world.pods.tell()
+    world.tick()
+    world.probe.add_flow(slot, opened=1)
+    world.tick()
+    found = {(row.labels.workload, row.labels.name, row.labels.evidence): row.opened for row in world.rows()}
+    assert found == {(CONTAINER, "a.test", "sni"): 1, (POD, "a.test", "sni"): 1}
