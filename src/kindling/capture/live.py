@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -19,45 +18,22 @@ from numpy.typing import NDArray
 from kindling.capture.bpf import attach, cgroup, loader, syscall
 from kindling.capture.bpf.drops import OBJECT as DROPS
 from kindling.capture.bpf.drops import Drops
-from kindling.capture.bpf.maps import Grace, HashMap, Numbers, Ring, SharedArray
+from kindling.capture.bpf.maps import Grace, HashMap, Ring, SharedArray
 from kindling.capture.bpf.pins import Pins, kept_maps, layout_digest, programs_digest
 from kindling.capture.bpf.program import BpfObject, ProgramSpec
 from kindling.capture.bpf.syscall import Update
 from kindling.capture.closing import Closing
-from kindling.capture.parameters import configure
+from kindling.capture.image import parse_probe, read_object
+from kindling.capture.slots import SlotTable
 from kindling.capture.source import Announce, no_announcement
 from kindling.config import Settings
 from kindling.errors import KindlingError
 from kindling.wire.layout import enum_values, struct_dtype
 
-OBJECT: Final = "kindling.bpf.o"
 TABLES: Final = ("owner", "flow", "op", "name")
 
-_FREE_AT_LEAST: Final = {"owner": 512, "flow": 2_048, "op": 1_024, "name": 1_024}
-"""Slots that a burst of new things finds between two readings, however quiet it was before."""
-_FREE_BY_RATE: Final = 4
-"""And so many times what the last interval took."""
-_AUDITS: Final = 3
 _STASH_NS: Final = 60 * 1_000_000_000
 _SWEEP_NS: Final = 30 * 1_000_000_000
-
-
-def read_object(name: str = OBJECT) -> bytes:
-    """Return a built object: of the installed package, or of a source checkout's build/."""
-    package = Path(__file__).resolve().parents[1]
-    for path in (package / "_probe" / name, package.parents[1] / "build" / name):
-        try:
-            return path.read_bytes()
-        except OSError:
-            continue
-    raise KindlingError(f"The probe's object {name} is not there.", hint="Build it with `make build`.")
-
-
-def parse_probe(image: bytes | None = None, slow_ns: Mapping[int, int] | None = None) -> BpfObject:
-    """Return the probe, its constants set, ready to be loaded."""
-    parsed = BpfObject.parse(read_object() if image is None else image)
-    configure(parsed.constant("config"), slow_ns or {})
-    return parsed
 
 
 class LiveSource(Closing):
@@ -151,7 +127,7 @@ class LiveSource(Closing):
     def _open(self) -> None:
         parsed, maps = self._loaded.object, self._loaded.maps
         self._types = parsed.btf
-        self._tables = {name: _Table(self._loaded, name) for name in TABLES}
+        self._tables = {name: SlotTable(self._loaded, name) for name in TABLES}
         self._losses = SharedArray(maps["losses"], self.dtype("losses")).rows["n"][0]
         self._lost_names = {
             number: name.removeprefix("LOST_").lower()
@@ -303,94 +279,3 @@ class LiveSource(Closing):
         self._sweep_at = now + _SWEEP_NS
         keys, values = self._stashes.items()
         self._stashes.delete_all(keys[values["ns"] + _STASH_NS < now].tolist())
-
-
-class _Table:
-    """A table of the probe: ids, slots and free numbers."""
-
-    def __init__(self, loaded: loader.Loaded, name: str) -> None:
-        maps = loaded.maps
-        dtype = struct_dtype(loaded.object.btf, f"{name}_slot")
-        self._ids = HashMap(maps[f"{name}_ids"], np.dtype("<u4"))
-        self._free = Numbers(maps[f"{name}_free"])
-        self._array = SharedArray(maps[f"{name}_slots"], dtype, 1)
-        self.rows = self._array.rows
-        self._head = self.rows["head"]
-        self._raw = self.rows.view("u1").reshape(len(self.rows), dtype.itemsize)
-        self._head["live"][0] = 1  # "other" is always there
-        self._handed_out = max(1, int(self._head["id"][0]))
-        """Slots from here on never were in the queue. The id of "other", which needs none, remembers it."""
-        self._array.grow(self._handed_out)
-        self._free_at_least = _FREE_AT_LEAST[name]
-        self._used = self._handed_out
-        self.refill()
-
-    def refill(self) -> None:
-        """Hand out slots that were never used, in order, until enough are free."""
-        if self._handed_out == len(self.rows):
-            return
-        used = int(np.count_nonzero(self._head["live"][: self._handed_out]))
-        wanted = max(self._free_at_least, _FREE_BY_RATE * (used - self._used))
-        self._used = used
-        begin, end = self._handed_out, min(used + wanted, len(self.rows))
-        if end <= begin:
-            return
-        self._array.grow(end)
-        self._handed_out = end
-        self._head["id"][0] = end  # before: what is killed in between is found by `audit`
-        self._free.push(range(begin, end))
-
-    def interrupted(self) -> list[int]:
-        """Live slots that their id does not lead to."""
-        live = np.flatnonzero(self._head["live"][: self._handed_out])[1:]  # before the ids: they come first
-        keys, values = self._ids.items()
-        leads = dict(zip(keys.tolist(), values.tolist(), strict=True))
-        ids = self._head["id"][live].tolist()
-        slots: list[int] = live.tolist()
-        return [slot for slot, key in zip(slots, ids, strict=True) if leads.get(key) != slot]
-
-    def audit(self, grace: Grace) -> int:
-        """Put back numbers that are neither in the queue nor in use. Returns how many.
-
-        A program may hold a number while it enters a slot; then it is live, or back in the queue, after a grace. To
-        be missed again it would have to lose a race for the same slot, in each round.
-        """
-        missing = set(range(1, self._handed_out))
-        for _ in range(_AUDITS):
-            missing -= self._queued()
-            missing -= self._living()
-            if not missing:
-                return 0
-            grace.wait()
-            missing -= self._living()
-        lost = sorted(missing)
-        self._raw[lost, _GENERATION_BYTES:] = 0
-        self._free.push(lost)
-        return len(lost)
-
-    def _living(self) -> set[int]:
-        return set(np.flatnonzero(self._head["live"][: self._handed_out]).tolist())
-
-    def _queued(self) -> set[int]:
-        """Turn the queue once round."""
-        seen: set[int] = set()
-        while (number := self._free.pop()) is not None:
-            self._free.push([number])
-            if number in seen:
-                break
-            seen.add(number)
-        return seen
-
-    def release(self, slots: Sequence[int], ids: Sequence[int], fold: Callable[[], None], grace: Grace) -> None:
-        index = np.asarray(slots, np.intp)
-        self._ids.delete_all(ids)  # nobody finds them any more
-        grace.wait()  # and who found them has remembered the old generation, not the next one
-        self._head["gen"][index] += 1  # nobody who remembers them takes them for his
-        grace.wait()  # and who held them already is done
-        fold()
-        self._raw[index, _GENERATION_BYTES:] = 0  # the generation stays: somebody may remember an old one
-        self._free.push(slots)
-
-
-_GENERATION_BYTES: Final = 4
-"""slot_head.gen comes first."""

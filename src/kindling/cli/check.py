@@ -137,7 +137,7 @@ def _programs() -> Iterator[Finding]:
     """Load each program of the probe itself."""
     from kindling.capture.bpf import loader
     from kindling.capture.bpf.features import Finding
-    from kindling.capture.live import parse_probe
+    from kindling.capture.image import parse_probe
 
     without = "the probe does not start"
     try:

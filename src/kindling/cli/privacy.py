@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Final, Literal
 
-from kindling.capture.live import parse_probe
+from kindling.capture.image import parse_probe
 from kindling.model.codes import ALPN_NAMES
 from kindling.protocols.registry import ALL
 from kindling.wire.btf import Btf
