@@ -1,7 +1,7 @@
 """A cluster that does not exist: what an API server has to say of it, and how its addresses change hands.
 
-`python -m benchmarks.cluster PODS SERVICES NODES HOME` serves it, over TLS. Each line of its standard input is a command
-in JSON, each line of its output the answer; the first one says where it listens.
+`python -m benchmarks.cluster PODS SERVICES NODES HOME` serves it, over TLS, with a service account in HOME. Each line
+of its standard input is a command in JSON, each line of its output the answer; the first one says where it listens.
 """
 
 from __future__ import annotations
@@ -385,13 +385,15 @@ def _node(number: int) -> Object:
 def main() -> None:
     pods, services, nodes = (int(each) for each in sys.argv[1:4])
     home = Path(sys.argv[4])
-    signer = authority(home)
+    signer = authority(home, "ca")
+    (home / "token").write_text(TOKEN, encoding="ascii")
     certificate, key = signer.issue("api-server")
+    signer.cert.rename(home / "ca.crt")
     with ApiServer(certificate, key) as server:
         server.bookmark_seconds = 5
         server.tokens = {TOKEN}
         cluster = ImaginaryCluster(server, pods, services, nodes)
-        print(json.dumps({"port": server.port, "authority": str(signer.cert)}), flush=True)
+        print(json.dumps({"port": server.port, "account": str(home)}), flush=True)
         for line in sys.stdin:
             print(json.dumps(_obey(cluster, server, json.loads(line))), flush=True)
 

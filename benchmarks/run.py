@@ -19,6 +19,7 @@ from benchmarks import (
     dns_answers,
     inventory,
     kernel_time,
+    kubernetes,
     load,
     machine,
     replay,
@@ -72,6 +73,24 @@ def listed(found: dict[str, float], raw: dict[str, object]) -> list[Row]:
     ]
 
 
+def of_a_cluster(found: dict[str, float], raw: dict[str, object]) -> list[Row]:
+    """What knowing 10,000 pods costs, and whether the answers are right."""
+    raw["kubernetes"] = found
+    what = "cluster of 10,000 pods, 2,000 services"
+    note = f" ({found['churn_events'] / found['churn_s']:.0f} events a second)"
+    asked = f" of {found['asked']:.0f} ({found['old']:.0f} of them an old name)"
+    return [
+        at_most(f"{what}: more RSS", found["more_mib"], 45, 30, " MiB", f" (peak {found['more_peak_mib']:.3g} MiB)"),
+        at_most(
+            "cluster: user CPU of the first sync", found["sync_cpu_s"], 3, 1, " s", f" (in {found['sync_s']:.0f} s)"
+        ),
+        at_most("cluster: user CPU, 5,000 address changes a minute", found["churn_percent"], 5, 3, " %", note),
+        at_most("cluster: wrong names meanwhile", found["wrong"], 0, None, "", asked),
+        at_most("cluster: lists after 3 dropped watches", found["lists_after_drops"], 0, None, ""),
+        at_most("cluster: lists of each kind after 410 Gone", found["lists_after_gone"], 1, None, ""),
+    ]
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -109,6 +128,8 @@ def measure(home: Path, *, quick: bool) -> tuple[list[Row], dict[str, object]]:
     rows.append(at_most("/metrics, over HTTP", cost["http_ms"], 60, 25, " ms", note))
     say("the durable list ...")
     rows += listed(inventory.measure(home / "list"), raw)
+    say("a cluster ...")
+    rows += of_a_cluster(kubernetes.measure(home / "cluster", 15 if quick else 60), raw)
     raw["dns"] = dns = dns_answers.measure(home / "dns", 6 if quick else 20)
     note = f" ({dns['rotated_percent']:.2g} % where each answer gives other addresses)"
     rows.append(at_most("agent user CPU, 5,000 DNS answers/s of 500 names", dns["same_percent"], 3.0, 1.0, " %", note))

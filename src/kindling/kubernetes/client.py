@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from typing import Final
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ _CONNECT_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 60.0
 _LINE_BYTES: Final = 8 << 20
 """No object is larger: etcd takes 1.5 MiB at most."""
+_READ_BYTES: Final = 64 << 10
 _USER_AGENT: Final = "kindling"
 
 
@@ -60,28 +62,23 @@ class Client:
         raise AssertionError
 
     def lines(self, path: str, parameters: Mapping[str, str], silence: float) -> Iterator[bytes]:
-        """Lines as they come, until the server ends the stream. Raises ApiError, also after `silence` seconds of it."""
-        try:
-            connection = self._connect(_ANSWER_SECONDS)
-        except (OSError, http.client.HTTPException) as error:
-            raise _unreachable(error) from None
-        try:
-            response = self._ask(connection, path, parameters)
+        """Lines as they come, until the server ends the stream; returns when it has begun.
+
+        Raises ApiError, also (from the iterator) after `silence` seconds without any.
+        """
+        with ExitStack() as stack:
+            try:
+                connection = self._connect(_ANSWER_SECONDS)
+                stack.callback(connection.close)
+                response = self._ask(connection, path, parameters)
+                body = b"" if response.status == http.client.OK else response.read()
+            except (OSError, http.client.HTTPException) as error:
+                raise _unreachable(error) from None
             if response.status != http.client.OK:
-                raise _refused(response, response.read())
+                raise _refused(response, body)
             if connection.sock:
                 connection.sock.settimeout(silence)
-            while True:
-                line = response.readline(_LINE_BYTES)
-                if not line:
-                    return
-                if not line.endswith(b"\n"):
-                    raise ApiError(0, "a watch event was cut off")
-                yield line
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise _unreachable(error) from None
-        finally:
-            connection.close()
+            return _stream(response, stack.pop_all())
 
     def close(self) -> None:
         if self._connection:
@@ -115,6 +112,25 @@ class Client:
             headers["Authorization"] = authorization
         connection.request("GET", f"{self._access.base}{path}?{urlencode(parameters)}", headers=headers)
         return connection.getresponse()
+
+
+def _stream(response: http.client.HTTPResponse, connection: ExitStack) -> Iterator[bytes]:
+    with connection:
+        try:
+            yield from _lines(response)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise _unreachable(error) from None
+
+
+def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    rest = b""
+    while data := response.read1(_READ_BYTES):
+        *lines, rest = (rest + data).split(b"\n")
+        yield from lines
+        if len(rest) > _LINE_BYTES:
+            raise ApiError(0, f"a watch event has more than {_LINE_BYTES >> 20} MiB")
+    if rest:
+        raise ApiError(0, "a watch event was cut off")
 
 
 def _unreachable(error: Exception) -> ApiError:

@@ -30,6 +30,12 @@ from kindling.kubernetes.objects import (
 _PAGE: Final = "500"
 _WATCH_SECONDS: Final = (300, 600)
 """The server ends a watch after a time between these: agents that started together drift apart."""
+_WAITING: Final = 2_500
+"""Changes that wait to be taken; with more, the next is not read: a page's objects are larger than what is kept."""
+_LOOK_AGAIN: Final = 0.05
+_NOTHING_THERE: Final = 0.001
+_GATHER: Final = 0.1
+"""Seconds to wait after an event that had to be waited for: waking up for each of many costs more than what is in it."""
 _SILENCE: Final = 90.0
 """Beyond the server's patience: a bookmark comes about once a minute, a dead connection says nothing."""
 
@@ -157,11 +163,11 @@ class Reflector(Generic[T]):
                 found = self._decoded(item)
                 if found is not None:
                     uids.add(found.metadata.uid)
-                    self.changes.append(Change("put", found))
+                    self._tell(Change("put", found))
             if not page.metadata.continue_:
                 break
             parameters["continue"] = page.metadata.continue_
-        self.changes.append(Change("synced", uids=frozenset(uids)))
+        self._tell(Change("synced", uids=frozenset(uids)))
         self._version = page.metadata.resource_version
         self.health.synced = True
         self._worked()
@@ -176,9 +182,11 @@ class Reflector(Generic[T]):
             "resourceVersion": self._version,
             "timeoutSeconds": str(round(least + (most - least) * self._chance())),
         }
-        for line in self._client.lines(self.resource.path, parameters, self._silence):
-            if self._stop.is_set():
-                return
+        lines = self._client.lines(self.resource.path, parameters, self._silence)
+        self.health.failing_since = 0.0  # but the wait grows on until an event shows that the watch goes on
+        asked = time.monotonic()
+        for line in lines:
+            waited = time.monotonic() - asked > _NOTHING_THERE
             try:
                 event: WatchEvent = decode(line, WatchEvent)
             except DecodeError:
@@ -186,6 +194,9 @@ class Reflector(Generic[T]):
                 continue
             self._take(event)
             self._worked()
+            if self._stop.wait(_GATHER) if waited else self._stop.is_set():
+                return
+            asked = time.monotonic()
         # An end without an error is the server's timeout, or a server that closes at once: do not run in circles.
         if self._wait(self._chance()):
             return
@@ -201,8 +212,14 @@ class Reflector(Generic[T]):
         if found is None:
             return
         self.health.events += 1
-        self.changes.append(Change("delete" if event.type == "DELETED" else "put", found))
+        self._tell(Change("delete" if event.type == "DELETED" else "put", found))
         self._version = found.metadata.resource_version or self._version
+
+    def _tell(self, change: Change) -> None:
+        while len(self.changes) >= _WAITING:
+            if self._stop.wait(_LOOK_AGAIN):
+                return
+        self.changes.append(change)
 
     def _decoded(self, data: msgspec.Raw) -> T | None:
         try:
