@@ -21,6 +21,7 @@ from pathlib import Path
 
 from benchmarks.servers import free_port
 from kindling.capture.bpf import cgroup, syscall
+from kindling.capture.bpf.assembler import PASS
 from kindling.capture.bpf.syscall import AttachType, ProgramType
 
 KINDLING = Path(sys.executable).with_name("kindling")
@@ -41,8 +42,6 @@ _PIDFD_GETFD = 438
 _libc = ctypes.CDLL(None, use_errno=True)
 
 Switched = Callable[[], AbstractContextManager[None]]
-
-RETURN_1 = struct.pack("<BBhi", 0xB7, 0, 0, 1) + struct.pack("<BBhi", 0x95, 0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -163,7 +162,7 @@ def loaded_empty() -> Iterator[Switched]:
     with contextlib.ExitStack() as stack:
         programs = []
         for kind, attach in HOOKS:
-            fd = syscall.program_load(kind, RETURN_1, attach=attach, name="kb_empty")
+            fd = syscall.program_load(kind, PASS, attach=attach, name="kb_empty")
             stack.callback(os.close, fd)
             programs.append((fd, int(attach)))
         yield attach_all(programs)

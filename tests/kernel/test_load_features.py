@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from kernel.compiled import compile_probe
-from kindling.capture.bpf import features
+from kindling.capture.bpf.assembler import call
 from kindling.capture.bpf.drops import Drops, read_reasons
+from kindling.capture.bpf.features import Feature, accepted
+from kindling.capture.bpf.survey import survey
 from kindling.capture.bpf.syscall import ProgramType
 from kindling.errors import UnsupportedError
 
@@ -23,15 +25,15 @@ PROBE = ROOT / "bpf"
 
 
 def test_this_kernel_has_all_that_is_needed() -> None:
-    missing = [found for found in features.survey() if found.needed and not found.present]
+    missing = [found for found in survey() if found.needed and not found.present]
     assert missing == []
 
 
 def test_a_feature_that_is_not_there_says_why() -> None:
     def unknown_helper() -> str:
-        return features._accepted(ProgramType.CGROUP_SKB, features._call(5555))
+        return accepted(ProgramType.CGROUP_SKB, call(5555))
 
-    (found,) = features.survey([features.Feature("a helper", True, "nothing", unknown_helper)])
+    (found,) = survey([Feature("a helper", True, "nothing", unknown_helper)])
     assert not found.present
     assert not found.forbidden
     assert "invalid func unknown#5555" in found.detail
@@ -41,7 +43,7 @@ def test_an_error_is_no_crash() -> None:
     def nothing() -> str:
         raise UnsupportedError("Not here.", hint="")
 
-    (found,) = features.survey([features.Feature("nothing", False, "nothing", nothing)])
+    (found,) = survey([Feature("nothing", False, "nothing", nothing)])
     assert (found.present, found.detail) == (False, "Not here.")
 
 

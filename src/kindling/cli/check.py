@@ -18,7 +18,7 @@ from kindling.cli.writers import write_json
 from kindling.errors import KindlingError, PrivilegeError, UnsupportedError, VerifierError
 
 if TYPE_CHECKING:
-    from kindling.capture.bpf.features import Finding
+    from kindling.capture.bpf.survey import Finding
 
 _LOG_LINES: Final = 3
 #: Sentences are not set wider than that.
@@ -54,7 +54,7 @@ def command(agent: Agent, privacy: bool, output: str) -> int:
     if privacy:
         _show_privacy(output)
         return 0
-    from kindling.capture.bpf.features import survey
+    from kindling.capture.bpf.survey import survey
 
     findings = [*survey(), *_programs()]
     code = exit_code(findings)
@@ -136,7 +136,7 @@ def _verdict(findings: list[Finding]) -> str:
 def _programs() -> Iterator[Finding]:
     """Load each program of the probe itself."""
     from kindling.capture.bpf import loader
-    from kindling.capture.bpf.features import Finding
+    from kindling.capture.bpf.survey import Finding
     from kindling.capture.image import parse_probe
 
     without = "the probe does not start"

@@ -3,7 +3,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kindling.capture.bpf.features import Finding
+from kindling.capture.bpf.survey import Finding
 from kindling.cli.check import document, exit_code, lines
 from kindling.cli.widths import display_width
 from terminal import on_terminal
