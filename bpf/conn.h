@@ -45,8 +45,10 @@ static __always_inline void conn_established(struct conn *c, __u64 now)
 	c->opened_ns = now;
 	c->flags |= CONN_OPEN;
 	f = flow_resolve(c);
-	if (f)
-		atomic_add(&f->unsettled, 1);
+	if (!f)
+		return;
+	atomic_add(&f->unsettled, 1);
+	flow_port(f, c);
 }
 
 /* SYNs sent again wait for the flow that will bear the connection. */
@@ -78,6 +80,7 @@ static __noinline int conn_settle(struct conn *c, __u64 name, __u8 protocol)
 	if (!f)
 		return 0;
 	atomic_add(&f->opened, 1);
+	flow_port(f, c);
 	conn_count_syns(c, f);
 	if (c->connect_ns) {
 		atomic_add(&f->connect_ns, c->connect_ns);

@@ -23,6 +23,13 @@ static __always_inline __u64 flow_id(const struct conn *c)
 				      !!(c->flags & CONN_INFERRED)));
 }
 
+/* By which port the newest connection can be found in the kernel's own tables (NAT). */
+static __always_inline void flow_port(struct flow_slot *f, const struct conn *c)
+{
+	if (c->role == ROLE_CLIENT)
+		f->client_port = c->local_port;
+}
+
 /* A server's operations are counted by owner and local endpoint, whoever asks. */
 static __always_inline __u64 endpoint_id(const struct conn *c)
 {

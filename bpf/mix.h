@@ -29,4 +29,25 @@ static __always_inline __u64 mix_address(__u64 h, const __u32 a[4])
 	return mix(h, ((__u64)a[2] << 32) | a[3]);
 }
 
+/* 1 or 0 without a branch: each would double the ways that verifiers walk through what follows. All numbers are small. */
+static __always_inline __u64 is_zero(__u64 x)
+{
+	x = (x - 1) >> 63;
+	opaque(x);
+	return x;
+}
+
+static __always_inline __u64 is_below(__u64 a, __u64 b)
+{
+	a = (a - b) >> 63;
+	opaque(a);
+	return a;
+}
+
+/* One of two values. */
+static __always_inline __u64 pick(__u64 first, __u64 a, __u64 b)
+{
+	return b ^ ((a ^ b) & -first);
+}
+
 #endif

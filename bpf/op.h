@@ -21,32 +21,27 @@ struct outcome {
 	__u32 pad;
 };
 
+/* Shifts out the lower bits if there are others above them. Returns by how many. */
+static __always_inline __u64 hist_half(__u64 *v, __u64 bits)
+{
+	bits &= is_zero(*v >> bits) - 1;
+	*v >>= bits;
+	return bits;
+}
+
 /* Bucket of a duration: see HIST_* in types.h. */
 static __always_inline __u32 hist_bucket(__u64 ns)
 {
-	__u64 v = ns >> HIST_MIN_LOG2;
-	__u32 log = 0;
+	__u64 v = ns >> HIST_MIN_LOG2, log = 0;
 
 	if (!v)
 		return 0;
 	if (ns >> HIST_MAX_LOG2)
 		return HIST_BUCKETS - 1;
-	if (v >> 16) {
-		log += 16;
-		v >>= 16;
-	}
-	if (v >> 8) {
-		log += 8;
-		v >>= 8;
-	}
-	if (v >> 4) {
-		log += 4;
-		v >>= 4;
-	}
-	if (v >> 2) {
-		log += 2;
-		v >>= 2;
-	}
+	log += hist_half(&v, 16);
+	log += hist_half(&v, 8);
+	log += hist_half(&v, 4);
+	log += hist_half(&v, 2);
 	log += v >> 1;
 	/* the two bits below the highest one say which quarter of the octave */
 	return 1 + log * HIST_SUB + ((ns >> (log + HIST_MIN_LOG2 - 2)) & (HIST_SUB - 1));

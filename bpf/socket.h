@@ -26,7 +26,7 @@ static __always_inline struct conn *conn_make(void *sk)
 }
 
 /* A socket that is older than the agent: what user space found out about it. */
-static __always_inline struct conn *conn_adopt(void *skb, void *sk)
+static __noinline struct conn *conn_adopt(void *skb, void *sk)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct adopted *a = bpf_map_lookup_elem(&adopted, &cookie);

@@ -182,6 +182,8 @@ struct talk {
 	__u32 op_gen;
 	__u64 response_first_ns;
 	__u64 rest; /* of HTTP/1: hash of all that followed the target in the last plain request */
+	__u64 seen_raw; /* the same two of the request that is being read */
+	__u64 seen_rest;
 	__u16 response_status;
 	__u8 response_open; /* between first byte and end */
 	__u8 pad0;

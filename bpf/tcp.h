@@ -40,13 +40,18 @@ static __always_inline __u32 tcp_fresh(struct half *h, const struct packet *p)
 	return fresh;
 }
 
-/* First payload in the request's direction: who reads it? */
-static __always_inline void tcp_detect(void *skb, struct conn *c, const struct packet *p)
+/*
+ * First payload in the request's direction: who reads it? Out of line: what it leaves on the stack is forgotten with it,
+ * else verifiers would walk through all that follows once more.
+ */
+static __noinline int tcp_detect(void *skb, struct conn *c, const struct packet *p)
 {
 	__u8 first[4] = {};
 	__u8 found;
 	long err;
 
+	if (!c || !p)
+		return 0;
 	if (p->len >= 4)
 		err = bpf_skb_load_bytes(skb, p->at, first, 4);
 	else
@@ -58,6 +63,7 @@ static __always_inline void tcp_detect(void *skb, struct conn *c, const struct p
 		conn_settle(c, 0, PROTOCOL_UNKNOWN);
 	else
 		c->candidate = found;
+	return 0;
 }
 
 /* The state of a conversation; made when its protocol is first guessed. */
@@ -106,23 +112,27 @@ static __noinline int tcp_retransmitted(struct conn *c, __u32 segments)
 	return 0;
 }
 
-static __always_inline void tcp_reset(struct conn *c, int direction)
+static __noinline int tcp_reset(struct conn *c, int direction)
 {
-	struct half *h = &c->half[direction];
 	struct flow_slot *f;
+	struct half *h;
 
+	if (!c)
+		return 0;
+	h = &c->half[direction == EGRESS];
 	if (h->flags & HALF_RESET)
-		return;
+		return 0;
 	h->flags |= HALF_RESET;
 	if (!(c->flags & CONN_OPEN))
-		return;
+		return 0;
 	f = flow_of(c);
 	if (!f)
-		return;
+		return 0;
 	atomic_add(direction == EGRESS ? &f->resets_out : &f->resets_in, 1);
 	/* who resets a connection closes it first and then says so */
 	if (c->flags & CONN_CLOSED)
 		atomic_add(&f->closed_reset, 1);
+	return 0;
 }
 
 /* A SYN leaves: the first, or again. */

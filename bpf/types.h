@@ -127,7 +127,7 @@ struct flow_slot {
 	__u32 rtt_min_us; /* least so far, 0: none */
 	__u8 tls_version; /* 0: none, else minor of the TLS version the client offered: 3 = 1.2, 4 = 1.3 */
 	__u8 alpn;        /* enum alpn, what the client offered first */
-	__u16 pad;
+	__u16 client_port; /* of the newest connection of a client, 0: none */
 	__u32 pad2;
 };
 

@@ -83,6 +83,7 @@ static __always_inline void udp_count(struct conn *shared, struct conn *c, const
 	if (!f)
 		return;
 	udp_open(shared, f);
+	flow_port(f, c);
 	atomic_add(direction == EGRESS ? &f->bytes_out : &f->bytes_in, p->len);
 	atomic_add(direction == EGRESS ? &f->packets_out : &f->packets_in, p->segments);
 }

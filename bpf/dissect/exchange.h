@@ -61,36 +61,41 @@ static __always_inline void exchange_answer(struct talk *t, __u32 status, int mi
 	t->response_open = 1;
 }
 
-/* Bytes of the newest request that came before it was answered. */
-static __always_inline __u64 exchange_so_far(const struct conn *c, const struct talk *t)
+/* Bytes that came in a direction since the message that is being read there began. */
+static __always_inline __u64 exchange_so_far(const struct conn *c, const struct talk *t,
+					     __u64 direction)
 {
-	if (c->role == ROLE_CLIENT)
-		return c->half[EGRESS].next - t->cursor[EGRESS].start;
-	return c->half[INGRESS].next - t->cursor[INGRESS].start;
+	direction &= 1;
+	return c->half[direction].next - t->cursor[direction].start;
 }
 
-/* Takes the oldest request out and tells how it went; bytes and now are of the response's end. */
+/* The direction in which this connection's requests go. */
+static __always_inline __u64 exchange_way(const struct conn *c)
+{
+	return is_zero(c->role ^ ROLE_CLIENT); /* EGRESS is 1 */
+}
+
+/*
+ * Takes the oldest request out and tells how it went; bytes and now are of the response's end. Without branches: it is
+ * done in a loop, and each would make verifiers walk through the counting once more.
+ */
 static __always_inline void exchange_outcome(const struct conn *c, struct talk *t,
 					     struct outcome *o, __u64 bytes, __u64 now)
 {
 	struct request *r = exchange_slot(t, t->answered);
-	__u64 first = r->first_ns, answer = t->response_first_ns, last;
+	__u64 first = r->first_ns, answer = t->response_first_ns, last, open;
 
-	if (!t->response_open)
-		answer = now;
+	answer = pick(is_zero(t->response_open), now, answer);
 	/* clocks of two processors, and an answer before the request's end */
-	if (first > answer)
-		first = answer;
+	first = pick(is_below(answer, first), answer, first);
 	last = first + ((__u64)r->send << 10);
-	if (r->send == SEND_OPEN || last > answer)
-		last = answer;
+	open = is_zero(r->send ^ SEND_OPEN);
+	last = pick(open | is_below(answer, last), answer, last);
 	o->op = r->op;
 	o->send_ns = blur(last - first, t->zero);
 	o->wait_ns = blur(answer - last, t->zero);
-	o->receive_ns = blur(now > answer ? now - answer : 0, t->zero);
-	o->request_bytes = r->bytes;
-	if (r->send == SEND_OPEN)
-		o->request_bytes = exchange_so_far(c, t);
+	o->receive_ns = blur(pick(is_below(answer, now), now - answer, 0), t->zero);
+	o->request_bytes = pick(open, exchange_so_far(c, t, exchange_way(c)), r->bytes);
 	o->response_bytes = blur(bytes, t->zero);
 	o->failed = blur(o->failed, t->zero);
 	o->status = blur(o->status, t->zero);
@@ -127,17 +132,15 @@ static __noinline int exchange_answered(struct conn *c, struct talk *t, __u64 by
 static __noinline int exchange_close_one(struct conn *c, struct talk *t, __u64 now)
 {
 	struct outcome o = {};
-	__u64 bytes = 0;
+	__u64 bytes, open;
 
 	if (!c || !t || t->asked == t->answered)
 		return 0;
-	if (t->response_open) {
-		int response = c->role == ROLE_CLIENT ? INGRESS : EGRESS;
-
-		o.status = t->response_status;
-		bytes = c->half[response].next - t->cursor[response].start;
-	}
-	o.failed = o.status == STATUS_NONE || o.status >= 400;
+	open = !is_zero(t->response_open);
+	opaque(open);
+	o.status = t->response_status & -open;
+	o.failed = is_zero(o.status ^ STATUS_NONE) | is_below(399, o.status);
+	bytes = exchange_so_far(c, t, !exchange_way(c)) & -open;
 	exchange_outcome(c, t, &o, bytes, now);
 	t->response_open = 0;
 	op_record(c, t, &o, now);

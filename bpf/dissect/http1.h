@@ -38,6 +38,9 @@ enum http1_method { METHOD_OTHER = 0, METHOD_HEAD = 1, METHOD_CONNECT = 2 };
 /* Of a target that is so long, the beginning says enough. */
 #define HTTP1_TARGET 128
 
+/* Of so many segments, too. */
+#define HTTP1_SEGMENTS 24
+
 /* Bytes to pass over until the connection closes. */
 #define HTTP1_ENDLESS (1ULL << 62)
 
@@ -147,72 +150,91 @@ static __always_inline __u64 http1_number(const struct window *w, __u32 i)
 	return v;
 }
 
-/* 1 or 0 without a branch: each would double the ways that a verifier walks through the loop. x is at most 2 * WINDOW. */
-static __always_inline __u32 is_zero(__u32 x)
+/* How many of the bytes of a word are digits. */
+static __always_inline __u64 count_digits(__u64 x)
 {
-	x = (x - 1) >> 31;
-	opaque(x);
-	return x;
+	__u64 low = x & ~HIGHS;
+
+	x = (low + ONES * (0x80 - '0')) & ~(low + ONES * (0x80 - '9' - 1)) & ~x & HIGHS;
+	return ((x >> 7) * ONES) >> 56;
 }
 
-static __always_inline __u32 is_below(__u32 a, __u32 b)
+static __always_inline __u64 count_dots(__u64 x)
 {
-	a = (a - b) >> 31;
-	opaque(a);
-	return a;
+	x ^= ONES * '.';
+	x = ~(((x & ~HIGHS) + ~HIGHS) | x) & HIGHS;
+	return ((x >> 7) * ONES) >> 56;
 }
 
-static __always_inline __u32 is_digit(__u32 c)
+/* What is known of a segment so far. */
+struct segment {
+	__u64 start, len, digits, dots, version;
+};
+
+static __always_inline __u64 segment_varies(const struct segment *s)
 {
-	c = (((c - '0') & 0xff) - 10) >> 31;
-	opaque(c);
-	return c;
+	__u64 version = s->version & is_below(s->len, 9) &
+			is_zero((s->digits + s->dots + 1) ^ s->len);
+
+	return (is_below(2, s->digits) | (is_below(0, s->digits) & is_zero(s->digits ^ s->len)) |
+		is_below(32, s->len)) &
+	       ~version;
 }
 
 /*
- * Rewrites the target in [from, end) of the window so that what varies collapses to '*', and returns its new end.
+ * Rewrites the target in [first, until) of the window so that what varies collapses to '*', and returns its new end.
  * A segment varies if it has three digits or more, nothing but digits, or more than 32 characters; versions
  * like v1.25 stay. The bytes behind the old end stay as they are.
  */
-static __noinline int http1_collapse(struct window *w, const struct lines *l, __u32 from, __u32 end)
+static __noinline int http1_collapse(struct window *w, const struct lines *l, __u32 first,
+				     __u32 until)
 {
-	__u32 out = from, start = from, len, digits, dots, version, zero;
+	/* words, not halves of them: see http1_scan() */
+	__u64 from = first, end = until, out = from, zero;
+	struct segment s = { .start = from };
 
 	if (!w || !l)
 		return 0;
-	len = digits = dots = version = zero = l->zero;
-	for (int k = 0; k <= HTTP1_TARGET; k++, from++) {
-		__u32 c, varies;
+	zero = l->zero;
+	for (int k = 0; k < HTTP1_TARGET / 8 + HTTP1_SEGMENTS; k++) {
+		__u64 x, n, mask, ends, last;
 
 		from = blur_index(from, zero);
 		out = blur_index(out, zero);
-		start = blur_index(start, zero);
-		len = blur_index(len, zero);
-		digits = blur_index(digits, zero);
-		version = blur_index(version, zero);
-		dots = blur_index(dots, zero);
-		c = from < end ? BYTE(w, from) : '/';
-		if (c != '/') {
-			version |= is_zero(len) & is_zero(c ^ 'v');
-			digits += is_digit(c);
-			dots += is_zero(c ^ '.');
-			len++;
-			BYTE(w, out) = c;
-			out++;
+		s.start = blur_index(s.start, zero);
+		s.len = blur_index(s.len, zero);
+		s.digits = blur_index(s.digits, zero);
+		s.dots = blur_index(s.dots, zero);
+		s.version = blur_index(s.version, zero);
+		x = WORD(w, from);
+		n = first_byte(bytes_equal(x, '/')); /* 8 where there is none */
+		last = !is_below(from + n, end);
+		opaque(last);
+		n ^= (n ^ (end - from)) & -last;
+		opaque(n);
+		ends = last | is_below(n, 8);
+		mask = (1ULL << (n * 4 & 63) << (n * 4 & 63)) - 1;
+		x &= mask;
+		s.version |= is_zero(s.len) & is_zero((x & 0xff) ^ 'v');
+		s.digits += count_digits(x);
+		s.dots += count_dots(x);
+		s.len += n;
+		word_put(&w->at[out & (WINDOW - 1)], x | (WORD(w, out) & ~mask));
+		out += n;
+		from += n;
+		if (!ends)
 			continue;
+		if (segment_varies(&s)) {
+			BYTE(w, s.start) = '*';
+			out = s.start + 1;
 		}
-		varies = is_below(2, digits) | (is_below(0, digits) & is_zero(digits ^ len)) |
-			 is_below(32, len);
-		if (varies & ~(version & is_below(len, 9) & is_zero((digits + dots + 1) ^ len))) {
-			BYTE(w, start) = '*';
-			out = start + 1;
-		}
-		if (from >= end)
+		if (last)
 			break;
-		len = digits = dots = version = zero;
+		s.len = s.digits = s.dots = s.version = 0;
 		BYTE(w, out) = '/';
 		out++;
-		start = out;
+		from++;
+		s.start = out;
 	}
 	return blur_index(out, zero);
 }
@@ -300,6 +322,7 @@ static __always_inline void http1_raw(struct talk *t, struct window *w, const st
 {
 	if (t->raw == hash)
 		return;
+	end = blur_index(end, l->zero);
 	http1_keep_head(t, w, at, end);
 	t->raw_op = http1_operation(w, l, at, http1_collapse(w, l, target, end));
 	t->raw = hash;

@@ -59,6 +59,28 @@ static __always_inline __u64 http1_rest(struct window *w, __u64 at, __u64 n, __u
 }
 
 /*
+ * Where the target of a GET ends, and the hashes of what is before and behind. What is found is left in "t", not in
+ * registers: whoever goes on reads it from there, and verifiers need not go on once for each way it was found.
+ */
+static __noinline int http1_quick_target(struct talk *t, struct lines *l, struct window *w,
+					 __u32 bytes)
+{
+	__u64 n = bytes;
+	__u32 end;
+
+	if (!t || !l || !w)
+		return 0;
+	n = ((n - 1) & (WINDOW - 1)) + 1;
+	opaque(n);
+	end = http1_target(w, l, 0, 4, n, &t->seen_raw);
+	if (end >= n)
+		return 0;
+	l->at = end;
+	t->seen_rest = http1_rest(w, end, n, l->zero);
+	return 1;
+}
+
+/*
  * A GET without a body, and nothing after it. Of clients that keep connections mostly the target varies: if all behind it
  * is as it was in the last request that was read so, no line needs to be looked at.
  */
@@ -68,7 +90,6 @@ static __always_inline int http1_quick_ask(void *skb, struct conn *c, struct tal
 {
 	struct lines *l = &cu->lines;
 	struct view v = {};
-	__u64 hash, rest;
 	__u32 end;
 
 	if (p->len > WINDOW || t->asked != t->answered)
@@ -76,15 +97,14 @@ static __always_inline int http1_quick_ask(void *skb, struct conn *c, struct tal
 	v.n = http1_quick_load(skb, w, p);
 	if (!v.n || (__u32)WORD(w, 0) != FOUR('G', 'E', 'T', ' '))
 		return 0;
-	end = http1_target(w, l, 0, 4, v.n, &hash);
-	if (end >= v.n)
+	if (!http1_quick_target(t, l, w, v.n))
 		return 0;
-	rest = http1_rest(w, end, v.n, l->zero);
-	http1_raw(t, w, l, 0, 4, end, hash);
-	if (rest != t->rest) {
+	end = l->at;
+	http1_raw(t, w, l, 0, 4, end, t->seen_raw);
+	if (t->seen_rest != t->rest) {
 		if (!http1_quick_lines(l, w, end, v.n) || l->at != v.n || l->length_at)
 			return 0;
-		t->rest = rest;
+		t->rest = t->seen_rest;
 	}
 	v.now = skb_time(skb, direction);
 	if (!c->settled) {
