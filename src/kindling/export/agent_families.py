@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from kindling.export.cluster_families import CLUSTER_FAMILIES
 from kindling.export.family import Family, FamilyType
 
 LOST: Final = Family(
@@ -97,6 +98,8 @@ PART_STATS: Final = {
     "rows_expired": _part("rows_expired_total", "counter", "rows", "Rows forgotten because they were idle."),
     "rows_evicted": _part("rows_evicted_total", "counter", "rows", "Rows forgotten because there were too many."),
     "journal_failing": _part("journal_failing", "gauge", "", "1 while what a restart needs cannot be written."),
+    "excluded_flows": _part("excluded_flows", "gauge", "rows", "Connections not shown: settings exclude them."),
+    "excluded_ops": _part("excluded_ops", "gauge", "rows", "Operations not shown: settings exclude them."),
     "dns_names": _part("dns_names", "gauge", "", "Addresses whose name is known from DNS answers."),
     "inventory.rows": _part("inventory_rows", "gauge", "rows", "Entries of the list of external destinations."),
     "inventory.pending": _part("inventory_pending", "gauge", "rows", "Changed entries not yet written to disk."),
@@ -153,6 +156,7 @@ AGENT_FAMILIES: Final = (
     CPU_BY_MODE,
     MEMORY_BY_KIND,
     *PART_STATS.values(),
+    *CLUSTER_FAMILIES,
     STAT,
     CPU,
     MEMORY,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import kindling
 from kindling.export import agent_families as f
+from kindling.export import cluster_families as c
 from kindling.export.agent_stats import SelfUse
 from kindling.export.budget import Budget
 from kindling.export.families import EXTERNAL_NEW
@@ -62,6 +63,7 @@ def agent_series(
     yield f.MEMORY_BY_KIND, _by("kind", {"resident": use.resident_bytes, "maps": use.map_bytes})
     for key, family in f.PART_STATS.items():
         yield family, _plain(stats, key)
+    yield from _cluster(_after(stats, c.PREFIX))
     yield f.STAT, _by("name", {key: value for key, value in stats.items() if _is_other(key)})
     yield f.CPU, [("", round(use.user_seconds + use.system_seconds, 3))]
     yield f.MEMORY, [("", use.resident_bytes)]
@@ -73,6 +75,13 @@ def agent_lines(families: Iterable[tuple[Family, Labelled]], *, openmetrics: boo
     for family, series in families:
         lines += family_lines(family, series, openmetrics=openmetrics)
     return lines
+
+
+def _cluster(stats: Mapping[str, float]) -> Iterator[tuple[Family, Labelled]]:
+    for key, family in c.PLAIN.items():
+        yield family, _plain(stats, key)
+    for key, family in c.BY_RESOURCE.items():
+        yield family, _by("resource", _after(stats, f"{key}."))
 
 
 def _by(label: str, values: Mapping[str, float]) -> Labelled:
@@ -94,4 +103,4 @@ def _after(stats: Mapping[str, float], prefix: str) -> dict[str, float]:
 
 
 def _is_other(key: str) -> bool:
-    return "." in key and key not in f.PART_STATS and not key.startswith((_NEW, _DROPS))
+    return "." in key and key not in f.PART_STATS and not key.startswith((_NEW, _DROPS, c.PREFIX))

@@ -8,11 +8,11 @@ from typing import Final
 from kindling.export import families as f
 from kindling.export.budget import Budget
 from kindling.export.lines import Lines, prefixed
-from kindling.export.peers import Endpoints, side
+from kindling.export.peers import Endpoints, Side, side, there
 from kindling.export.requests import OTHER
 from kindling.export.section import ALL, OWN, Section, Series, Totals
 from kindling.export.text import labels
-from kindling.model import FAILURE_NAMES, FlowRow
+from kindling.model import FAILURE_NAMES, FlowLabels, FlowRow
 
 #: `errno` of a failed attempt to connect; "" where the probe does not know it.
 ERRNO: Final = {
@@ -31,11 +31,26 @@ class _TcpSection(Section[FlowRow]):
     def __init__(self, budget: Budget, is_idle: Callable[[FlowRow], bool], node: str, endpoints: Endpoints) -> None:
         super().__init__(budget, is_idle)
         self.node = node
+        self.node_ip = ""
+        """The address that the cluster knows this node by."""
         self.endpoints = endpoints
 
-    def there(self, row: FlowRow) -> dict[str, str]:
-        """The remote end of a client."""
-        return self.endpoints.side(row.labels.remote_ip, row.labels.port, self.node)
+    def there(self, flow: FlowLabels) -> Side:
+        """The remote end."""
+        if flow.role == "server":
+            return there(flow.peer)
+        return self.endpoints.there(flow.remote_ip, flow.port, flow.peer)
+
+    def near(self, flow: FlowLabels) -> dict[str, str]:
+        """Labels of the end on this host."""
+        return {**side(flow.workload, self.node, flow.local_ip, flow.service), "node_ip": self.node_ip}
+
+    def far(self, flow: FlowLabels) -> dict[str, str]:
+        """Labels of the remote end."""
+        end = self.there(flow).at(flow.remote_ip)
+        if end["node"] == self.node:
+            return {**end, "node_ip": self.node_ip}
+        return {**end, "node_ip": flow.peer.node_ip} if flow.peer else end
 
 
 class PairSection(_TcpSection):
@@ -53,7 +68,9 @@ class PairSection(_TcpSection):
         if level == ALL:
             return ALL
         own = (flow.workload, flow.workload.container_id)
-        return (*own, flow.local_ip, flow.remote_ip, *_ports(row)) if level == OWN else own
+        if level != OWN:
+            return own
+        return (*own, flow.service, flow.local_ip, flow.remote_ip, self.there(flow), *_ports(row))
 
     def text(self, row: FlowRow, level: int) -> str:
         flow = row.labels
@@ -62,13 +79,12 @@ class PairSection(_TcpSection):
         if level != OWN:
             here = prefixed("src_", side(flow.workload, self.node, ""))
             return labels(f.TCP_LABELS, {**here, "dst_workload_name": OTHER})
-        there = {"ip": flow.remote_ip} if flow.role == "server" else self.there(row)
         here_port, there_port = _ports(row)
         return labels(
             f.TCP_LABELS,
             {
-                **prefixed("src_", side(flow.workload, self.node, flow.local_ip)),
-                **prefixed("dst_", there),
+                **prefixed("src_", self.near(flow)),
+                **prefixed("dst_", self.far(flow)),
                 "src_port": str(here_port),
                 "dst_port": str(there_port),
             },
@@ -135,7 +151,9 @@ class ConnectSection(_TcpSection):
         if level == ALL:
             return ALL
         own = (flow.workload, flow.workload.container_id)
-        return (*own, flow.local_ip, flow.remote_ip, flow.port) if level == OWN else own
+        if level != OWN:
+            return own
+        return (*own, flow.service, flow.local_ip, flow.remote_ip, self.there(flow), flow.port)
 
     def text(self, row: FlowRow, level: int) -> str:
         flow = row.labels
@@ -145,8 +163,8 @@ class ConnectSection(_TcpSection):
             values = {**prefixed("src_", side(flow.workload, self.node, "")), "dst_workload_name": OTHER}
         else:
             values = {
-                **prefixed("src_", side(flow.workload, self.node, flow.local_ip)),
-                **prefixed("dst_", self.there(row)),
+                **prefixed("src_", self.near(flow)),
+                **prefixed("dst_", self.far(flow)),
                 "dst_port": str(flow.port),
             }
         return labels(f.CONNECT_LABELS, values)

@@ -29,7 +29,7 @@ def _rcode(op: OpLabels) -> str:
 
 
 def _asking(op: OpLabels, node: str) -> dict[str, str]:
-    return {**side(op.workload, node, ""), "role": op.role, "transport": op.transport}
+    return {**side(op.workload, node, "", op.service), "role": op.role, "transport": op.transport}
 
 
 class DnsQuerySection(Section[OpRow]):
@@ -50,7 +50,7 @@ class DnsQuerySection(Section[OpRow]):
         op = row.labels
         if level == ALL:
             return (ALL, op.status)
-        own = (op.role, op.workload, op.workload.container_id, op.transport, op.status)
+        own = (op.role, op.workload, op.workload.container_id, op.service, op.transport, op.status)
         return (*own, _server(op), op.operation, op.content) if level == OWN else own
 
     def text(self, row: OpRow, level: int) -> str:
@@ -98,7 +98,7 @@ class DnsServerSection(HistogramSection):
         op = row.labels
         if level == ALL:
             return ALL
-        own = (op.role, op.workload, op.workload.container_id, op.transport)
+        own = (op.role, op.workload, op.workload.container_id, op.service, op.transport)
         return (*own, _server(op)) if level == OWN else own
 
     def text(self, row: OpRow, level: int) -> str:

@@ -75,6 +75,7 @@ def event_key(event: RequestEvent) -> Hashable:
         event.role,
         event.workload,
         event.workload.container_id,
+        event.service,
         event.local_ip,
         "" if server else event.remote_ip,
         "" if server else event.name,

@@ -1,23 +1,62 @@
-"""Who is at an end of a connection, as labels."""
+"""Who is at an end of a connection, as labels: the one place where they are made."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final, NamedTuple
 
-from kindling.model import FlowRow, Workload
+from kindling.model import FlowRow, Peer, Workload
+
+_REMEMBERED: Final = 16_384
 
 
-def side(workload: Workload, node: str, ip: str) -> dict[str, str]:
-    """Labels of an end that is on this host; the caller adds the prefix."""
-    return {
-        "node": node,
-        "namespace": workload.namespace,
-        "workload_kind": workload.kind,
-        "workload_name": workload.name,
-        "container": workload.container,
-        "container_id": workload.container_id,
-        "ip": ip,
-    }
+class Side(NamedTuple):
+    """All labels of an end but its address. Equal for ends that are shown alike, so that keys of series have it."""
+
+    node: str = ""
+    namespace: str = ""
+    workload_kind: str = ""
+    workload_name: str = ""
+    service: str = ""
+    pod: str = ""
+    container: str = ""
+    container_id: str = ""
+
+    def at(self, ip: str) -> dict[str, str]:
+        """As labels, with an address; the caller adds the prefix."""
+        return {**self._asdict(), "ip": ip}
+
+
+UNKNOWN: Final = Side()
+"""Nobody of this host or its cluster, as far as is known."""
+
+
+def here(workload: Workload, node: str, service: str = "") -> Side:
+    """An end on this host. `service`: for which its endpoint answers."""
+    return Side(
+        node,
+        workload.namespace,
+        workload.kind,
+        workload.name,
+        service,
+        workload.pod,
+        workload.container,
+        workload.container_id,
+    )
+
+
+def side(workload: Workload, node: str, ip: str, service: str = "") -> dict[str, str]:
+    """Labels of an end on this host; the caller adds the prefix."""
+    return here(workload, node, service).at(ip)
+
+
+@lru_cache(_REMEMBERED)
+def there(peer: Peer | None) -> Side:
+    """A remote end, by what the cluster says of it."""
+    if peer is None:
+        return UNKNOWN
+    return Side(peer.node, peer.namespace, peer.workload_kind, peer.workload_name, peer.service, peer.pod)
 
 
 class Endpoints:
@@ -26,7 +65,8 @@ class Endpoints:
     An address that two workloads serve (127.0.0.1:80 in two network namespaces) belongs to none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, node: str = "") -> None:
+        self._node = node
         self._served: dict[tuple[str, int], Workload | None] = {}
 
     def __len__(self) -> int:
@@ -48,7 +88,15 @@ class Endpoints:
         before, self._served = self._served, served
         return {key for key in before.keys() | served.keys() if before.get(key) != served.get(key)}
 
-    def side(self, ip: str, port: int, node: str) -> dict[str, str]:
-        """Labels of a remote end: all that is known when it is on this host, else its address."""
+    def there(self, ip: str, port: int, peer: Peer | None) -> Side:
+        """A remote end: with its container, when it is on this host; else what the cluster says of it."""
         workload = self._served.get((ip, port))
-        return side(workload, node, ip) if workload else {"ip": ip}
+        if workload is None or (peer is not None and not self._agree(workload, peer)):
+            return there(peer)
+        return here(workload, self._node, peer.service if peer else "")
+
+    def _agree(self, workload: Workload, peer: Peer) -> bool:
+        """Whoever answered at a pod's address before may have been another pod."""
+        if peer.kind == "pod":
+            return (workload.namespace, workload.pod) == (peer.namespace, peer.pod)
+        return peer.kind == "node" and peer.node == self._node

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from kindling.config import Metrics
@@ -25,7 +25,7 @@ from kindling.export.horizon import Horizon
 from kindling.export.lines import Lines
 from kindling.export.negotiate import CONTENT_TYPE, content_type, wants_openmetrics
 from kindling.export.peers import Endpoints
-from kindling.export.presence import Presence
+from kindling.export.presence import Change, Presence, Row
 from kindling.export.requests import EntitySection, ErrorSection, TopologySection
 from kindling.export.trace import AddressSection, News, TraceSeries
 from kindling.export.workloads import WorkloadSection
@@ -52,7 +52,7 @@ class Exporter:
         settings = settings or Metrics()
         self.node = node = node if node is not None else socket.gethostname()
         self.horizon = horizon or Horizon()
-        self.endpoints = Endpoints()
+        self.endpoints = Endpoints(node)
         self.budget = budget = Budget(settings.series)
         self.trace = TraceSeries(budget, node)
         self.examples = Exemplars(node, link_spans=link_spans)
@@ -123,15 +123,21 @@ class Exporter:
         self.trace.forget(now - self._idle_seconds)
         self.examples.forget(now - self._idle_seconds)
         flows = self._flows.update(snapshot.flows, now)
+        ops = self._ops.update(snapshot.ops, now)
+        if changed:
+            flows.moved += _reaching(changed, snapshot.flows, flows)
+            ops.moved += _reaching(changed, snapshot.ops, ops)
         for of_flows in self._of_flows:
             of_flows.update(flows, now)
-        ops = self._ops.update(snapshot.ops, now)
         for of_ops in self._of_ops:
             of_ops.update(ops, now)
-        if changed:
-            self._topology.relabel(lambda row: (row.labels.remote_ip, row.labels.port) in changed)
+        self._place(snapshot.node_ip)
+
+    def _place(self, node_ip: str) -> None:
+        if node_ip != self._connects.node_ip:
             for section in (self._connects, self._pairs):
-                section.relabel(lambda row: (row.labels.remote_ip, row.labels.port) in changed)
+                section.node_ip = node_ip
+                section.relabel()
 
     def _parts(self, snapshot: Snapshot, *, openmetrics: bool) -> Iterator[Lines]:
         yield self._entity.lines(openmetrics=openmetrics)
@@ -170,6 +176,12 @@ class Exporter:
             "durations": self._durations.account.used,
             "agent": self._agent.used,
         }
+
+
+def _reaching(endpoints: set[tuple[str, int]], rows: Iterable[Row], change: Change[Row]) -> list[Row]:
+    """Rows, other than new and moved ones, that lead to an endpoint of which another thing is known now."""
+    told = {*change.fresh, *change.moved}
+    return [row for row in rows if (row.labels.remote_ip, row.labels.port) in endpoints and row not in told]
 
 
 def _is_open(row: FlowRow) -> bool:

@@ -9,7 +9,7 @@ from kindling.export import families as f
 from kindling.export.budget import Budget
 from kindling.export.family import Family
 from kindling.export.lines import Lines, prefixed
-from kindling.export.peers import Endpoints, side
+from kindling.export.peers import Endpoints, Side, side
 from kindling.export.section import ALL, OWN, Section, Totals
 from kindling.export.text import labels, present_labels
 from kindling.model import OpLabels, OpRow
@@ -83,7 +83,8 @@ class EntitySection(RequestSection):
             return ALL
         if level != OWN:
             return (op.workload, op.workload.container_id, op.port, op.protocol)
-        return (op.workload, op.workload.container_id, op.local_ip, op.port, op.protocol, op.content, op.status)
+        own = (op.workload, op.workload.container_id, op.service)
+        return (*own, op.local_ip, op.port, op.protocol, op.content, op.status)
 
     def text(self, row: OpRow, level: int) -> str:
         op = row.labels
@@ -92,7 +93,7 @@ class EntitySection(RequestSection):
         if level != OWN:
             values = {**side(op.workload, self.node, ""), "request_content": OTHER}
         else:
-            values = side(op.workload, self.node, op.local_ip)
+            values = side(op.workload, self.node, op.local_ip, op.service)
             values |= {"request_content": op.content, "response_content": op.status}
         return labels(f.ENTITY_LABELS, {**values, "port": str(op.port), "protocol": op.protocol})
 
@@ -106,13 +107,18 @@ class TopologySection(RequestSection):
     def takes(self, row: OpRow) -> bool:
         return row.labels.role != "server"
 
+    def there(self, op: OpLabels) -> Side:
+        """The remote end."""
+        return self.endpoints.there(op.remote_ip, op.port, op.peer)
+
     def key(self, row: OpRow, level: int) -> Hashable:
         op = row.labels
         if level == ALL:
             return ALL
         if level != OWN:
             return (op.workload, op.workload.container_id, op.protocol)
-        return (op.workload, op.workload.container_id, op.local_ip, op.remote_ip, op.port, op.protocol, op.status)
+        ends = (op.workload, op.workload.container_id, op.local_ip, op.remote_ip, self.there(op))
+        return (*ends, op.port, op.protocol, op.status)
 
     def text(self, row: OpRow, level: int) -> str:
         op = row.labels
@@ -124,7 +130,7 @@ class TopologySection(RequestSection):
         else:
             values = {
                 **prefixed("src_", side(op.workload, self.node, op.local_ip)),
-                **prefixed("dst_", self.endpoints.side(op.remote_ip, op.port, self.node)),
+                **prefixed("dst_", self.there(op).at(op.remote_ip)),
                 "dst_port": str(op.port),
                 "protocol": op.protocol,
                 "status_code": op.status,
@@ -147,6 +153,7 @@ def operation_key(op: OpLabels, level: int, content: str) -> Hashable:
         op.role,
         op.workload,
         op.workload.container_id,
+        op.service,
         op.local_ip,
         op.remote_ip,
         op.name,
@@ -166,7 +173,7 @@ def operation_text(op: OpLabels, node: str, level: int, content: str) -> str:
         values |= {**side(op.workload, node, ""), "request_content": OTHER}
     else:
         values |= {
-            **side(op.workload, node, op.local_ip),
+            **side(op.workload, node, op.local_ip, op.service),
             "dst_ip": op.remote_ip,
             "dst_name": op.name,
             "port": str(op.port),

@@ -117,11 +117,11 @@ class Section(ABC, Generic[Row]):
         self._give_up_empty()
         self._updated = now
 
-    def relabel(self, changed: Callable[[Row], bool]) -> None:
-        """Render labels anew of series whose rows are `changed`."""
+    def relabel(self) -> None:
+        """Render all labels anew."""
         for series in self._shown.values():
-            if series.level == OWN and changed(series.rows[0]):
-                series.text = self.text(series.rows[0], OWN)
+            if series.rows:
+                series.text = self.text(series.rows[0], series.level)
 
     def settle(self, lines: int) -> None:
         """Book what was really written: a label set may have more series than usual (reasons of failure)."""

@@ -14,7 +14,7 @@ from typing import Final
 from kindling.export import families as f
 from kindling.export.budget import Account, Budget
 from kindling.export.lines import Lines, prefixed
-from kindling.export.peers import Endpoints, side
+from kindling.export.peers import Endpoints, side, there
 from kindling.export.section import Section, Totals
 from kindling.export.text import labels
 from kindling.model import FlowRow, OpRow, RequestEvent
@@ -96,13 +96,14 @@ class News:
 
 def trace_labels(event: RequestEvent, node: str, endpoints: Endpoints) -> Mapping[str, str]:
     """Source is the client, destination the server, whichever of them is on this host."""
-    here = side(event.workload, node, event.local_ip)
+    here = side(event.workload, node, event.local_ip, event.service)
     is_server = event.role == "server"
     if is_server:
-        source, target = {"ip": event.remote_ip}, here
+        source, target = there(event.peer).at(event.remote_ip), here
         port = event.local_port
     else:
-        source, target = here, endpoints.side(event.remote_ip, event.remote_port, node)
+        far = endpoints.there(event.remote_ip, event.remote_port, event.peer)
+        source, target = here, far.at(event.remote_ip)
         port = event.remote_port
     return {
         **prefixed("src_", source),

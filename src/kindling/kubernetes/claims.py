@@ -43,7 +43,7 @@ class Claims(Generic[T]):
                     self._changed.add(address)
                 return
         # a pod starts before it has an address: it cannot have had this one before the last holder gave it back
-        since = max([since, *(c.until for c in claims if c.until is not None and c.since <= since)])
+        since = max([since, *(claim.until for claim in claims if claim.until is not None)])
         self._changed.add(address)
         claims.append(Claim(key, holder, since))
         claims.sort(key=lambda claim: claim.since)

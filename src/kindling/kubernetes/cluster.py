@@ -6,8 +6,9 @@ Used by the agent's thread alone: reflectors only queue what they learn.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from kindling.kubernetes.backends import Backends
 from kindling.kubernetes.nodes import Nodes
 from kindling.kubernetes.objects import EndpointSlice, Node, Pod, Service
 from kindling.kubernetes.pods import KnownContainer, KnownPod, Pods
@@ -15,9 +16,12 @@ from kindling.kubernetes.reflect import Change, Health, Reflector
 from kindling.kubernetes.services import KnownService, Services
 from kindling.model.peer import UNKNOWN_POD, Peer
 
+if TYPE_CHECKING:
+    from kindling.model.labels import FlowLabels
+
 _REMEMBER: Final = 900.0
 """Seconds for which an address's past holders are known."""
-_AT_ONCE: Final = 2_000
+_AT_ONCE: Final = 6_000
 """Changes taken in one interval: a first list of a large cluster is spread over several."""
 _API_SERVER: Final = "default/kubernetes"
 
@@ -28,6 +32,7 @@ class Cluster:
         self.pods = Pods(node)
         self.services = Services()
         self.nodes = Nodes()
+        self.backends = Backends(self.services, self.pods.at, node, self.nodes.ip)
         self.version = 0
         """Rises with each change."""
         self._reflectors = reflectors
@@ -43,6 +48,7 @@ class Cluster:
                 self.apply(reflector.resource.kind, reflector.changes.popleft(), now)
                 taken += 1
         self.version += taken
+        self.backends.learn(now)
         if now - self._expired >= _REMEMBER / 10:
             self._expired = now
             self.pods.expire(now - _REMEMBER)
@@ -82,20 +88,20 @@ class Cluster:
         pod = self.pods.by_uid(pod_uid)
         return KnownContainer(pod, "") if pod else None
 
-    def peer(self, address: str, port: int, transport: str, when: float) -> Peer | None:
-        """Who had an address at a time; None: nobody of this cluster."""
+    def peer(self, address: str, port: int, transport: str, when: float, client: str = "") -> Peer | None:
+        """Who had an address at a time; None: nobody of this cluster. `client`: who calls, for the pod of a service."""
         pod = self.pods.at(address, when)
         if pod:
-            return pod_peer(pod, _name(self.services.behind(address, port)))
+            return pod_peer(pod, _name(self.services.behind(address, port)), self.nodes.ip(pod.node))
         service = self.services.at(address)
         if service:
-            return service_peer(service)
+            return self.backends.peer(service_peer(service), client, address, port, transport)
         node = self.nodes.at(address)
         if node:
             behind = self.services.at_node_port(transport, port)
             if behind:
-                return service_peer(behind)
-            return node_peer(node, self.services.behind(address, port))
+                return self.backends.peer(service_peer(behind), client, address, port, transport)
+            return node_peer(node, self.services.behind(address, port), self.nodes.ip(node))
         if self.services.behind(address, port) == _API_SERVER:
             return Peer("service", "default", "service", "kubernetes", service="kubernetes")
         return UNKNOWN_POD if self.pods.knows(address) else None
@@ -105,7 +111,16 @@ class Cluster:
         if not self.node or not self.whole:
             return None
         behind = self.services.at_node_port(transport, port)
-        return service_peer(behind) if behind else node_peer(self.node)
+        return service_peer(behind) if behind else node_peer(self.node, node_ip=self.node_ip)
+
+    def saw(self, labels: FlowLabels, client_port: int) -> None:
+        """A row with a peer counted something. `client_port`: the client's own of its last connection, 0: not known."""
+        self.backends.saw(labels, client_port)
+
+    @property
+    def node_ip(self) -> str:
+        """Of this node, "" while it is not known."""
+        return self.nodes.ip(self.node)
 
     def service(self, address: str, port: int) -> str:
         """For which service an endpoint answers, "" for none."""
@@ -114,7 +129,7 @@ class Cluster:
     def take_changed(self) -> set[str]:
         """Addresses of which `peer` may say another thing than before the last call."""
         changed, ports = self.services.take_changed()
-        changed |= self.pods.take_changed(self._now) | self.nodes.take_changed()
+        changed |= self.pods.take_changed(self._now) | self.nodes.take_changed() | self.backends.take_changed()
         return changed | self.nodes.addresses if ports else changed
 
     # --- changes --------------------------------------------------------------------------------
@@ -156,18 +171,17 @@ class Cluster:
                 self.nodes.delete(change.object.metadata.uid)
 
 
-def pod_peer(pod: KnownPod, service: str = "") -> Peer:
-    return Peer(
-        "pod", pod.namespace, pod.controller.kind, pod.controller.name, pod=pod.name, service=service, node=pod.node
-    )
+def pod_peer(pod: KnownPod, service: str = "", node_ip: str = "") -> Peer:
+    kind, name = pod.controller.kind, pod.controller.name
+    return Peer("pod", pod.namespace, kind, name, pod.name, service, pod.node, node_ip)
 
 
 def service_peer(service: KnownService) -> Peer:
     return Peer("service", service.namespace, "service", service.name, service=service.name)
 
 
-def node_peer(node: str, behind: str = "") -> Peer:
-    return Peer("node", workload_kind="node", workload_name=node, service=_name(behind), node=node)
+def node_peer(node: str, behind: str = "", node_ip: str = "") -> Peer:
+    return Peer("node", "", "node", node, service=_name(behind), node=node, node_ip=node_ip)
 
 
 def _name(service: str) -> str:

@@ -15,27 +15,33 @@ _ADDRESSES = ("InternalIP", "ExternalIP")
 class KnownNode:
     name: str
     addresses: frozenset[str]
+    ip: str
+    """Its first InternalIP, "" for none."""
 
 
 class Nodes:
     def __init__(self) -> None:
         self._by_uid: dict[str, KnownNode] = {}
         self._by_address: dict[str, KnownNode] = {}
+        self._ips: dict[str, str] = {}
         self._changed: set[str] = set()
 
     def put(self, node: Node) -> None:
         uid = node.metadata.uid
-        known = KnownNode(node.metadata.name, frozenset(_addresses(node)))
+        known = KnownNode(node.metadata.name, frozenset(_addresses(node)), _internal(node))
         if self._by_uid.get(uid) == known:
             return
         self.delete(uid)
         self._by_uid[uid] = known
+        self._ips[known.name] = known.ip
         for address in known.addresses:
             self._by_address[address] = known
         self._changed |= known.addresses
 
     def delete(self, uid: str) -> None:
         known = self._by_uid.pop(uid, None)
+        if known:
+            self._ips.pop(known.name, None)
         for address in known.addresses if known else ():
             if self._by_address.get(address) is known:
                 del self._by_address[address]
@@ -50,6 +56,10 @@ class Nodes:
         known = self._by_address.get(address)
         return known.name if known else ""
 
+    def ip(self, node: str) -> str:
+        """By which a node is known to the others, "" where that is not known."""
+        return self._ips.get(node, "")
+
     @property
     def addresses(self) -> KeysView[str]:
         return self._by_address.keys()
@@ -61,6 +71,10 @@ class Nodes:
 
     def __len__(self) -> int:
         return len(self._by_uid)
+
+
+def _internal(node: Node) -> str:
+    return next((each.address for each in node.status.addresses or () if each.type == "InternalIP"), "")
 
 
 def _addresses(node: Node) -> Iterable[str]:

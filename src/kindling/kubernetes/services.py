@@ -19,6 +19,15 @@ class KnownService:
     node_ports: frozenset[tuple[str, int]]
     """(tcp or udp, port) on every node."""
     external_name: str = ""
+    ports: tuple[tuple[str, int, int, str], ...] = ()
+    """(tcp or udp, port, port on every node or 0, name)"""
+
+    def port_name(self, transport: str, port: int) -> str | None:
+        """Of a port at which the service is called; None: it has no such port."""
+        for protocol, own, on_nodes, name in self.ports:
+            if protocol == transport and port in {own, on_nodes}:
+                return name
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,8 @@ class _Slice:
     service: str
     endpoints: frozenset[tuple[str, int]]
     """(address, port); port 0: all."""
+    names: tuple[tuple[int, str], ...] = ()
+    """Names of ports."""
 
 
 class Services:
@@ -35,6 +46,8 @@ class Services:
         self._node_ports: dict[tuple[str, int], KnownService] = {}
         self._external: dict[str, KnownService] = {}
         self._slices: dict[str, _Slice] = {}
+        self._slices_of: dict[str, set[str]] = {}
+        """Uids of slices, by service."""
         self._backends: dict[tuple[str, int], Counter[str]] = {}
         self._changed: set[str] = set()
         self._ports_changed = False
@@ -83,15 +96,22 @@ class Services:
             return
         self.delete_slice(uid)
         self._slices[uid] = known
+        self._slices_of.setdefault(known.service, set()).add(uid)
         for endpoint in known.endpoints:
             self._backends.setdefault(endpoint, Counter())[known.service] += 1
             self._changed.add(endpoint[0])
 
     def delete_slice(self, uid: str) -> None:
         known = self._slices.pop(uid, None)
-        for endpoint in known.endpoints if known else ():
+        if known is None:
+            return
+        of_service = self._slices_of[known.service]
+        of_service.discard(uid)
+        if not of_service:
+            del self._slices_of[known.service]
+        for endpoint in known.endpoints:
             names = self._backends.get(endpoint)
-            if known is None or names is None:
+            if names is None:
                 continue
             self._changed.add(endpoint[0])
             names[known.service] -= 1
@@ -128,9 +148,19 @@ class Services:
         names = self._backends.get((address, port)) or self._backends.get((address, 0))
         return min(names) if names else ""
 
-    def backends(self, service: str) -> set[tuple[str, int]]:
-        """Endpoints of "NAMESPACE/NAME"."""
-        return {endpoint for found in self._slices.values() if found.service == service for endpoint in found.endpoints}
+    def called(self, address: str, port: int, transport: str) -> KnownService | None:
+        """The service that is called at an address of its own, or at a port that every node has."""
+        return self.at(address) or self.at_node_port(transport, port)
+
+    def endpoints(self, service: KnownService, port: int, transport: str) -> frozenset[tuple[str, int]]:
+        """Who may answer at a port of a service; port 0: at any."""
+        wanted = service.port_name(transport, port)
+        if wanted is None:
+            return frozenset()
+        slices = (self._slices[uid] for uid in self._slices_of.get(f"{service.namespace}/{service.name}", ()))
+        return frozenset(
+            endpoint for found in slices for endpoint in found.endpoints if (endpoint[1], wanted) in found.names
+        )
 
     @property
     def slices(self) -> int:
@@ -150,21 +180,23 @@ def _known(service: Service) -> KnownService:
         virtual=frozenset(address for address in addresses if address and address != _HEADLESS),
         node_ports=frozenset((each.protocol.lower(), each.node_port) for each in spec.ports or () if each.node_port),
         external_name=spec.external_name.rstrip(".").lower() if spec.type == "ExternalName" else "",
+        ports=tuple((each.protocol.lower(), each.port, each.node_port, each.name or "") for each in spec.ports or ()),
     )
 
 
 def _known_slice(found: EndpointSlice) -> _Slice:
     labels = found.metadata.labels
     service = labels.service if labels else ""
-    ports = [each.port or 0 for each in found.ports or ()] or [0]
+    named = tuple((each.port or 0, each.name or "") for each in found.ports or ()) or ((0, ""),)
     return _Slice(
         service=f"{found.metadata.namespace}/{service}",
         endpoints=frozenset(
             (address, port)
             for endpoint in found.endpoints or ()
             for address in endpoint.addresses or ()
-            for port in ports
+            for port, _ in named
         )
         if service
         else frozenset(),
+        names=named,
     )

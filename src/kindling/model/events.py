@@ -43,6 +43,8 @@ class RequestEvent:
     response_bytes: int
     peer: Peer | None = None
     """Who of the cluster has the remote address."""
+    service: str = ""
+    """As in `OpLabels`."""
 
     @property
     def duration_ns(self) -> int:

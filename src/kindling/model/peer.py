@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 PeerKind = Literal["pod", "service", "node"]
@@ -20,6 +20,8 @@ class Peer:
     pod: str = ""
     service: str = ""
     node: str = ""
+    node_ip: str = field(default="", compare=False)
+    """The node's own address: its InternalIP."""
 
 
 UNKNOWN_POD: Final = Peer("pod")

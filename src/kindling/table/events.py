@@ -136,15 +136,17 @@ class Events:
         length = min(int(row["request_len"]), row["request_head"].nbytes)
         request = protocol.request(row["request_head"].tobytes()[:length]) if length else label
         status = int(row["status"])
+        role = ROLES.get(int(head["role"]), "unknown")
+        local_ip, local_port = address_text(head["local"].tobytes()), int(head["local_port"])
         return RequestEvent(
             time=moment.to_unix(int(head["ts"])),
             workload=self._workload(head),
             pid=int(head["tgid"]),
-            role=ROLES.get(int(head["role"]), "unknown"),
+            role=role,
             transport=transport_name(int(head["transport"])),
             protocol=protocol.name,
-            local_ip=address_text(head["local"].tobytes()),
-            local_port=int(head["local_port"]),
+            local_ip=local_ip,
+            local_port=local_port,
             remote_ip=address_text(head["remote"].tobytes()),
             remote_port=int(head["remote_port"]),
             name=self._name(head),
@@ -160,6 +162,7 @@ class Events:
             request_bytes=int(row["request_bytes"]),
             response_bytes=int(row["response_bytes"]),
             peer=self._peer(head, moment),
+            service=self._naming.peering.service(role, local_ip, local_port),
         )
 
     def _read_failure(self, event: bytes, moment: Moment) -> FailureEvent:
@@ -195,6 +198,7 @@ class Events:
             int(head["remote_port"]),
             transport_name(int(head["transport"])),
             moment.to_unix(int(head["ts"])),
+            address_text(head["local"].tobytes()),
         ).peer
 
     def _name(self, head: Any) -> str:

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from factories import CURL, NGINX, NOON, SHOP, flow, op, request_event, snapshot
 from kindling.config import Metrics
 from kindling.export.agent_families import PART_STATS
+from kindling.export.cluster_families import BY_RESOURCE, PLAIN, PREFIX
 from kindling.export.families import FAMILIES
 from kindling.export.prometheus import Exporter
 from kindling.export.text import escape
@@ -69,7 +70,8 @@ def everything() -> Snapshot:
         requests=[request_event()],
         stats={"ticks": 5, "tick_seconds": 0.01, "flow_slots": 10, "flow_slots_used": 2, "flow_slots_recycled": 1}
         | {"drops.NO_SOCKET": 3, "external_new.port": 2, "otlp.batches_in_the_air": 1}
-        | dict.fromkeys(PART_STATS, 7.0),
+        | dict.fromkeys(PART_STATS, 7.0)
+        | {PREFIX + key: 7.0 for key in (*PLAIN, *(f"{key}.pods" for key in BY_RESOURCE))},
     )
 
 

@@ -21,7 +21,7 @@ import pytest
 
 from factories import NGINX, flow, op, request_event, snapshot
 from kindling.export.prometheus import Exporter, content_type, wants_openmetrics
-from kindling.model import FlowRow, OpRow, Snapshot
+from kindling.model import FlowRow, OpRow, Peer, Snapshot, Workload
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed"),
@@ -32,8 +32,16 @@ pytestmark = [
 USER_QUERY = 'count by (dst_ip) (kindling_trace_request_duration_nanoseconds{dst_ip!~"127..*|10..*|172..*"})'
 PAGE = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
 START_SECONDS = 60
+WEB = Workload("deployment", "web", "shop", container="nginx", pod="web-1")
 
-STATS = {"ticks": 60, "tick_seconds": 0.2, "flow_slots": 16_383, "flow_slots_used": 205}
+STATS = {
+    "kubernetes.synced": 1,
+    "kubernetes.objects.pods": 3,
+    "ticks": 60,
+    "tick_seconds": 0.2,
+    "flow_slots": 16_383,
+    "flow_slots_used": 205,
+}
 
 
 class Prometheus:
@@ -71,6 +79,12 @@ def host() -> Snapshot:
     """Destinations of all kinds: most of them were never slow and never failed."""
     now = time.time()
     outside = [flow(remote_ip=f"93.184.{i}.7", name=f"h{i}.example.org", opened=1, connect_count=1) for i in range(150)]
+    cluster = [
+        flow(workload=WEB, remote_ip="203.0.113.40", peer=Peer("node", "", "node", "n2", node="n2"), opened=1),
+        flow(workload=WEB, remote_ip="10.1.0.9", peer=Peer("pod", "pay", "statefulset", "db", "db-0"), opened=2),
+        flow(workload=WEB, role="server", local_ip="10.1.0.5", remote_ip="10.1.0.7", port=80, service="web", opened=3),
+        flow(workload=WEB, remote_ip="8.8.4.4", name="pay.example.com", opened=4),
+    ]
     outside += [flow(remote_ip=f"2001:db8::{i:x}", name="", evidence="address", opened=1) for i in range(1, 50)]
     others = [
         flow(remote_ip="198.51.100.1", protocol="unknown", name="", evidence="address", opened=1),
@@ -81,8 +95,10 @@ def host() -> Snapshot:
         flow(remote_ip="127.0.0.1", scope="loopback", opened=1),
         flow(role="server", remote_ip="203.0.113.77", workload=NGINX, port=80, protocol="http", opened=1),
     ]
-    flows = [*outside, *others]
+    flows = [*outside, *others, *cluster]
     ops = [
+        op((3,), workload=WEB, role="server", local_ip="10.1.0.5", remote_ip="", name="", service="web"),
+        op((3,), workload=WEB, remote_ip="10.1.0.9", peer=Peer("pod", "pay", "statefulset", "db", "db-0")),
         op((304,), status="500", error=True),
         op((3,), workload=NGINX, role="server", remote_ip="", name=""),
         op((2,), protocol="dns", operation="A example.org", content="example.org", status="3", error=True, port=53),
@@ -166,7 +182,22 @@ def test_the_users_query_gives_every_external_address(prometheus: Prometheus) ->
     wanted = {row.labels.remote_ip for row in host().flows if row.labels.outside}
     wanted |= {"93.184.216.34"}  # of the request that failed
     assert found == {ip for ip in wanted if not re.fullmatch("127..*|10..*|172..*", ip)}
-    assert len(found) == 204
+    assert len(found) == 205
+
+
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ('kindling_k8s_workload_info{namespace="shop",workload_kind="deployment",workload_name="web"}', 1),
+        ('kindling_entity_request_total{namespace="shop",pod="web-1",service="web",is_slow="false"}', 1),
+        ('kindling_topology_request_total{src_pod="web-1",dst_namespace="pay",dst_pod="db-0",is_slow="false"}', 1),
+        ('kindling_external_connections_total{src_namespace="shop",src_workload_name="web",src_pod="web-1"}', 4),
+        ("kindling_kubernetes_synced", 1),
+        ('kindling_kubernetes_objects{resource="pods"}', 3),
+    ],
+)
+def test_workloads_of_a_cluster(prometheus: Prometheus, query: str, value: int) -> None:
+    assert {float(series["value"][1]) for series in prometheus.ask(query)} == {value}
 
 
 def test_two_scrapers_see_the_same(prometheus: Prometheus) -> None:

@@ -1,0 +1,322 @@
+"""Which pod answered a client that called a service: learned for each pair of client and service, from three sources.
+
+1. The service has one endpoint only.
+2. The server's own socket, where both ends are on this node: it shows the client's address, which the translation of a
+   service leaves as it is. Not used where the client also speaks with that pod directly, or through another service.
+3. The kernel's connection tracking, asked for one connection at a time (`kindling.kubernetes.lookups`).
+
+Used by the agent's thread alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from kindling.kubernetes.conntrack import Endpoint
+from kindling.kubernetes.lookups import Asked, Lookup, Pair, Questions
+from kindling.kubernetes.meetings import Meetings
+from kindling.model.peer import Peer
+
+if TYPE_CHECKING:
+    from kindling.kubernetes.pods import KnownPod
+    from kindling.kubernetes.services import KnownService, Services
+    from kindling.model.labels import FlowLabels
+
+_PAIRS: Final = 16_384
+"""As many as the probe has flow slots."""
+_REMEMBER: Final = 900.0
+"""Seconds for which a pair, and an endpoint that answered, is known."""
+_SURE: Final = 5.0
+"""Seconds after which the only endpoint seen counts as the only one: a balancer had its chance to choose another."""
+_SETTLED: Final = 3.0
+"""Seconds after which both ends of a connection are rows, whatever their names waited for."""
+_ROUND: Final = 16
+"""Intervals in which each pair is looked at once: pods and endpoints come and go."""
+_RENAMED: Final = 64
+"""Pairs of one service whose rows may be named anew in a second."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a pair. Times are unix seconds."""
+
+    since: float
+    seen: float
+    found: dict[Endpoint, float] = field(default_factory=dict)
+    """Endpoints that answered, and when that was seen last."""
+    pod: KnownPod | None = None
+    """The only one that answers."""
+    asked: Asked = field(default_factory=Asked)
+    told: bool = False
+    """The kernel knew of a connection."""
+    resolved: bool = False
+    """Anybody who answers is known."""
+
+
+class Backends:
+    """`pod_at`: who has an address at a time. `node`: the name of this one. `node_ip`: a node's address."""
+
+    def __init__(
+        self,
+        services: Services,
+        pod_at: Callable[[str, float], KnownPod | None],
+        node: str = "",
+        node_ip: Callable[[str], str] = lambda _: "",
+    ) -> None:
+        self._services = services
+        self._pod_at = pod_at
+        self._node = node
+        self._node_ip = node_ip
+        self._questions: Questions | None = None
+        self._now = 0.0
+        self._seen: list[tuple[FlowLabels, int]] = []
+        self._pairs: dict[Pair, _Known] = {}
+        self._of_client: dict[str, set[Pair]] = {}
+        self._calling: dict[str, int] = {}
+        """Number of pairs by the service's address."""
+        self._served = Meetings()
+        self._direct = Meetings()
+        self._joins: dict[str, float] = {}
+        """Clients whose servers on this node are to be looked at, and when."""
+        self._listed_now: dict[tuple[str, int, str], frozenset[Endpoint]] = {}
+        self._changed: set[str] = set()
+        self._renamed: dict[str, float] = {}
+        self._round: list[Pair] = []
+        self._joined = self._found = self._missing = self._resolved = 0
+
+    def ask(self, lookup: Lookup) -> None:
+        """From now on the kernel is asked as well."""
+        self._questions = Questions(lookup)
+
+    # --- what happens ---------------------------------------------------------------------------
+
+    def saw(self, labels: FlowLabels, client_port: int) -> None:
+        """A row counted something. `client_port`: of its last connection, 0 where that is not known."""
+        if labels.peer is not None and labels.local_ip:
+            self._seen.append((labels, client_port))
+
+    def learn(self, now: float) -> None:
+        """Once an interval."""
+        self._now = now
+        self._listed_now.clear()
+        for labels, port in self._seen:
+            self._take(labels, port)
+        self._seen = []
+        if self._questions:
+            self._take_answers(self._questions)
+            self._questions.put(now)
+        self._join(now)
+        self._look_around()
+
+    def take_changed(self) -> set[str]:
+        """Addresses of services of which `peer` may say another thing than before the last call.
+
+        The more pairs an address has the more rarely it is told: each time all its rows are looked at.
+        """
+        ready = {each for each in self._changed if self._renamed.get(each, 0.0) <= self._now}
+        self._changed -= ready
+        for address in ready:
+            self._renamed[address] = self._now + self._calling.get(address, 0) / _RENAMED
+        return ready
+
+    # --- questions ------------------------------------------------------------------------------
+
+    def peer(self, service: Peer, client: str, address: str, port: int, transport: str) -> Peer:
+        """The service, with its pod where exactly one answers this client."""
+        pair = Pair(client, address, port, transport)
+        known = self._pairs.get(pair)
+        pod = known.pod if known else self._only(self._listed(pair))
+        return replace(service, pod=pod.name, node=pod.node, node_ip=self._node_ip(pod.node)) if pod else service
+
+    def endpoints(self, client: str, address: str, port: int, transport: str) -> tuple[Endpoint, ...]:
+        """Who was seen to answer this client, or the only one who can; empty: not known."""
+        pair = Pair(client, address, port, transport)
+        listed = self._listed(pair)
+        known = self._pairs.get(pair)
+        found = sorted(each for each in known.found if each in listed or not listed) if known else ()
+        return tuple(found or (listed if len(listed) == 1 else ()))
+
+    def of(self, client: str, address: str, port: int, transport: str) -> tuple[str, ...]:
+        """The same as text: NAMESPACE/POD, or ADDRESS:PORT where no pod has the address."""
+        return tuple(self._text(each) for each in self.endpoints(client, address, port, transport))
+
+    def entries(self) -> Iterator[tuple[Pair, KnownService, tuple[str, ...]]]:
+        """All pairs, and who answers them."""
+        for pair in self._pairs:
+            service = self._services.called(*pair[1:])
+            if service:
+                yield pair, service, self.of(*pair)
+
+    def stats(self) -> dict[str, float]:
+        """`held_back`: new pairs that found no room in a second. `unresolved`: pairs of which nothing is known."""
+        asked = self._questions
+        found = {
+            "pairs": len(self._pairs),
+            "unresolved": sum(
+                1 for pair, known in self._pairs.items() if not known.found and not self.endpoints(*pair)
+            ),
+            "joined": self._joined,
+            "looked_up": asked.asked if asked else 0,
+            "found": self._found,
+            "missing": self._missing,
+            "held_back": asked.held_back if asked else 0,
+            "seconds": asked.seconds if asked else 0.0,
+        }
+        return {f"kubernetes.backends.{name}": value for name, value in found.items()}
+
+    # --- rows -------------------------------------------------------------------------------------
+
+    def _take(self, labels: FlowLabels, client_port: int) -> None:
+        peer = labels.peer
+        if labels.role == "server":
+            endpoint = labels.local_ip, labels.port
+            news = self._served.meet(labels.remote_ip, endpoint, labels.transport, self._now)
+            if news and labels.remote_ip in self._of_client:
+                self._joins.setdefault(labels.remote_ip, self._now + _SETTLED)
+        elif peer is not None and peer.kind == "service":
+            self._call(Pair(labels.local_ip, labels.remote_ip, labels.port, labels.transport), client_port, peer)
+        else:
+            self._direct.meet(labels.local_ip, (labels.remote_ip, labels.port), labels.transport, self._now)
+
+    def _call(self, pair: Pair, client_port: int, shown: Peer) -> None:
+        known = self._pairs.get(pair)
+        if known is None:
+            known = self._begin(pair)
+        known.seen = self._now
+        if shown.pod != (known.pod.name if known.pod else ""):
+            self._changed.add(pair.address)
+        if self._questions and len(self._listed(pair)) != 1:
+            self._questions.want(pair, client_port, known.asked, self._now)
+
+    def _begin(self, pair: Pair) -> _Known:
+        if len(self._pairs) >= _PAIRS:
+            self._forget(next(iter(self._pairs)))
+        listed = self._listed(pair)
+        known = self._pairs[pair] = _Known(self._now, self._now, pod=self._only(listed), resolved=len(listed) == 1)
+        self._resolved += known.resolved
+        self._of_client.setdefault(pair.client, set()).add(pair)
+        self._calling[pair.address] = self._calling.get(pair.address, 0) + 1
+        self._joins.setdefault(pair.client, self._now + _SETTLED)
+        return known
+
+    def _forget(self, pair: Pair) -> None:
+        self._resolved -= self._pairs.pop(pair).resolved
+        of_client = self._of_client[pair.client]
+        of_client.discard(pair)
+        if not of_client:
+            del self._of_client[pair.client]
+        self._calling[pair.address] -= 1
+        if not self._calling[pair.address]:
+            del self._calling[pair.address]
+            self._renamed.pop(pair.address, None)
+
+    # --- what the kernel says ---------------------------------------------------------------------
+
+    def _take_answers(self, questions: Questions) -> None:
+        for pair, endpoint in questions.take():
+            known = self._pairs.get(pair)
+            if endpoint is None or endpoint == (pair.address, pair.port):
+                self._missing += 1  # gone already, or translated by nobody here
+            elif known is not None:
+                self._found += 1
+                known.told = True
+                known.found[endpoint] = self._now
+                self._look_at(pair, known)
+
+    # --- servers on this node ---------------------------------------------------------------------
+
+    def _join(self, now: float) -> None:
+        for client in [client for client, at in self._joins.items() if at <= now]:
+            del self._joins[client]
+            for pair in self._of_client.get(client, ()):
+                known = self._pairs[pair]
+                for endpoint, seen in self._answering_here(pair).items():
+                    self._joined += endpoint not in known.found
+                    known.found[endpoint] = max(seen, known.found.get(endpoint, 0.0))
+                self._look_at(pair, known)
+
+    def _answering_here(self, pair: Pair) -> dict[Endpoint, float]:
+        """Endpoints that met this client, and when, where that was by no other way than through this service."""
+        served = self._served.of(pair.client, pair.transport)
+        if not served:
+            return {}
+        direct = self._direct.of(pair.client, pair.transport)
+        theirs = self._listed(pair) - direct.keys()
+        for other in self._of_client[pair.client]:
+            if other != pair:
+                theirs -= self._listed(other)
+        return {endpoint: served[endpoint] for endpoint in served.keys() & theirs}
+
+    # --- what is known ----------------------------------------------------------------------------
+
+    def _look_around(self) -> None:
+        """At a part of all pairs; the whole round takes `_ROUND` intervals."""
+        if not self._round:
+            self._round = list(self._pairs)
+            self._served.forget(self._now - _REMEMBER)
+            self._direct.forget(self._now - _REMEMBER)
+        count = max(_ROUND, len(self._pairs)) // _ROUND + 1
+        part, self._round = self._round[:count], self._round[count:]
+        for pair in part:
+            known = self._pairs.get(pair)
+            if known is None:
+                continue
+            if known.seen < self._now - _REMEMBER:
+                self._forget(pair)
+                continue
+            for endpoint, seen in self._answering_here(pair).items():
+                if endpoint in known.found:
+                    known.found[endpoint] = max(seen, known.found[endpoint])
+            for endpoint in [each for each, seen in known.found.items() if seen < known.seen - _REMEMBER]:
+                del known.found[endpoint]
+            self._look_at(pair, known)
+
+    def _look_at(self, pair: Pair, known: _Known) -> None:
+        """Whether exactly one pod answers, and whether that is news."""
+        found = self.endpoints(*pair)
+        self._resolved += bool(found) - known.resolved
+        known.resolved = bool(found)
+        pod = self._only(frozenset(found)) if self._sure(pair, known) else None
+        if pod != known.pod:
+            known.pod = pod
+            self._changed.add(pair.address)
+
+    def _sure(self, pair: Pair, known: _Known) -> bool:
+        """Whether the only endpoint that was seen is the only one that answers."""
+        listed = self._listed(pair)
+        if len(listed) == 1:
+            return True
+        if self._now - known.since < _SURE:
+            return False
+        return known.told or all(self._is_here(address) for address, _ in listed)
+
+    def _only(self, endpoints: frozenset[Endpoint]) -> KnownPod | None:
+        """The pod of the only endpoint."""
+        if len(endpoints) != 1:
+            return None
+        ((address, _),) = endpoints
+        return self._pod_at(address, self._now)
+
+    def _is_here(self, address: str) -> bool:
+        pod = self._pod_at(address, self._now)
+        return pod is not None and bool(self._node) and pod.node == self._node
+
+    def _listed(self, pair: Pair) -> frozenset[Endpoint]:
+        """Endpoints that can answer at the address of a service: those of its family."""
+        key = pair[1:]
+        listed = self._listed_now.get(key)
+        if listed is None:
+            service = self._services.called(*key)
+            found = self._services.endpoints(service, pair.port, pair.transport) if service else frozenset()
+            six = ":" in pair.address
+            listed = self._listed_now[key] = frozenset(each for each in found if (":" in each[0]) == six)
+        return listed
+
+    def _text(self, endpoint: Endpoint) -> str:
+        pod = self._pod_at(endpoint[0], self._now)
+        if pod:
+            return f"{pod.namespace}/{pod.name}"
+        address, port = endpoint
+        return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
