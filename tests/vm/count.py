@@ -15,7 +15,6 @@ import traceback
 from typing import Any
 
 from kindling.capture.live import LiveSource
-from kindling.config import Settings
 from kindling.wire.address import to_text
 from vm import traffic
 
@@ -86,7 +85,7 @@ def live(source: LiveSource, table: str) -> list[Any]:
 
 
 def main() -> int:
-    source = LiveSource(Settings())
+    source = LiveSource()
     with contextlib.closing(source):
         source.refill()
         own_network()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kindling.capture.bpf.pins import Pins
     from kindling.capture.live import LiveSource
     from kindling.identity import Host, Identifier, Scopes
+    from kindling.kubernetes.backends import Backends
     from kindling.kubernetes.following import Following
     from kindling.table import Collector
     from kindling.table.hiding import Hiding
@@ -88,7 +89,7 @@ def live_tables(settings: Settings, say: Say) -> Iterator[LiveTables]:
             stack.callback(journal.close)
         boot = boot_id()
         saved = _read(pins, journal, boot, say) if pins and journal else None
-        source = stack.enter_context(LiveSource(settings, slow_ns=dict(enumerate(slow_thresholds())), pins=pins))
+        source = stack.enter_context(LiveSource(slow_ns=dict(enumerate(slow_thresholds())), pins=pins))
         say(_what_was_done(source, saved))
         host = Host(settings.names)
         following = _follow(settings.kubernetes, stack, say)
@@ -146,7 +147,24 @@ def _follow(settings: Kubernetes, stack: ExitStack, say: Say) -> Following | Non
     following = follow(settings, say)
     if following:
         stack.callback(following.close)
+        if following.cluster.whole:
+            _ask_conntrack(following.cluster.backends, stack, say)
     return following
+
+
+def _ask_conntrack(backends: Backends, stack: ExitStack, say: Say) -> None:
+    from kindling.agent.conntrack import open_asker
+
+    try:
+        asker = open_asker()
+    except OSError as error:
+        say(
+            f"cannot ask the node's connection tracking ({error.strerror}): which pod answers a service"
+            " is known only where it is on this node"
+        )
+        return
+    stack.callback(asker.close)
+    backends.ask(asker)
 
 
 def _read(pins: Pins, journal: FileJournal, boot: str, say: Say) -> Recovered | None:

@@ -26,7 +26,6 @@ from kindling.capture.closing import Closing
 from kindling.capture.image import parse_probe, read_object
 from kindling.capture.slots import SlotTable
 from kindling.capture.source import Announce, no_announcement
-from kindling.config import Settings
 from kindling.errors import KindlingError
 from kindling.wire.layout import enum_values, struct_dtype
 
@@ -46,7 +45,6 @@ class LiveSource(Closing):
 
     def __init__(
         self,
-        settings: Settings | None = None,
         *,
         slow_ns: Mapping[int, int] | None = None,
         bounds: Mapping[str, int] | None = None,
@@ -58,7 +56,6 @@ class LiveSource(Closing):
 
         `meanwhile` is called while the kernel verifies the programs: a good time to import what is needed later.
         """
-        del settings  # nothing of it is the probe's so far
         self._resources = ExitStack()
         self._pins = pins
         self.taken_over = ""
