@@ -17,6 +17,7 @@ class Capability(IntEnum):
     """Numbers of include/uapi/linux/capability.h."""
 
     SETPCAP = 8
+    NET_ADMIN = 12
     SYS_PTRACE = 19
     SYS_ADMIN = 21
     BPF = 39
@@ -58,6 +59,12 @@ def keep_only_needed(data: Path) -> list[str]:
             hint="The agent gives up the right to pass over that: use a directory of its own user's.",
         )
     return [each.name.lower() for each in Capability if kept >> each & 1]
+
+
+def keep_in_thread(capability: Capability) -> None:
+    """Give up all others in this thread; it executes nothing."""
+    _prctl(_SET_NO_NEW_PRIVS, 1)
+    _set(held() & _mask([capability]))
 
 
 def held() -> int:

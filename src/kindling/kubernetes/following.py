@@ -94,7 +94,7 @@ class Following:
             stats[f"kubernetes.objects.{resource}"] = objects[resource]
             for name in ("lists", "watches", "events", "errors", "undecodable"):
                 stats[f"kubernetes.{name}.{resource}"] = getattr(health, name)
-        return stats
+        return {**stats, **cluster.backends.stats()} if cluster.whole else stats
 
     def _start(self) -> None:
         if self._stop.wait(self._delay):

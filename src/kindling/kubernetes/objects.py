@@ -74,6 +74,7 @@ class Pod(Struct, gc=False):
 
 
 class ServicePort(Struct, gc=False, rename="camel"):
+    name: str | None = None
     port: int = 0
     node_port: int = 0
     protocol: str = "TCP"
@@ -119,6 +120,8 @@ class Endpoint(Struct, gc=False, rename="camel"):
 
 
 class EndpointPort(Struct, gc=False):
+    name: str | None = None
+    """That of the service's port."""
     port: int | None = None
     protocol: str | None = "TCP"
 

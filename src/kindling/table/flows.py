@@ -35,6 +35,9 @@ _UDP: Final = 17
 #: One of these moves with whatever happens to a connection.
 _WATCH: Final = ("opened", "unsettled", "closed", "failed", "packets_out", "packets_in")
 
+#: What a slot says of its newest connection.
+_LAST: Final = ["srtt_us", "rtt_min_us", "tls_version", "alpn", "client_port"]
+
 _OTHER_LABELS: Final = FlowLabels(
     workload=OTHER,
     role="unknown",
@@ -386,8 +389,10 @@ class FlowTable:
         if not slots:
             return
         touched: dict[int, FlowRow] = {}
-        last = self._slots[["srtt_us", "rtt_min_us", "tls_version", "alpn"]][changes.slots].tolist()
-        for slot, added, (srtt, rtt_min, tls, alpn) in zip(slots, changes.added.tolist(), last, strict=True):
+        last = self._slots[_LAST][changes.slots].tolist()
+        for slot, added, (srtt, rtt_min, tls, alpn, client_port) in zip(
+            slots, changes.added.tolist(), last, strict=True
+        ):
             binding = self._bindings.get(slot)
             row = binding.row if binding else self.other
             self.words.add(row, added)
@@ -402,6 +407,7 @@ class FlowTable:
                 row.tls_version = version_name(tls)
             if alpn:
                 row.alpn = alpn_name(alpn)
+            self._naming.peering.saw(row.labels, client_port)
         for row in touched.values():  # after all: one slot may close what another one opened
             self._balance(row)
 

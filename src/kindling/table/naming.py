@@ -102,7 +102,7 @@ class FlowNaming:
         place = self.scopes.place(remote_ip)
         port, transport = int(key["port"]), transport_name(int(key["transport"]))
         local_ip = address_text(key["local"].tobytes())
-        peer = self.peering.find(role, remote_ip, port, transport, now if since is None else since)
+        peer = self.peering.find(role, remote_ip, port, transport, now if since is None else since, local_ip)
         labels = FlowLabels(
             workload=workload,
             role=role,
@@ -159,8 +159,7 @@ class FlowNaming:
         """Who has the remote address by now."""
         if not self.peering.active:
             return labels.peer
-        ends = labels.role, labels.remote_ip, labels.port, labels.transport
-        return self.peering.again(*ends, labels.peer, since, now)
+        return self.peering.again(labels, since, now)
 
     def restored(self, labels: FlowLabels) -> FlowLabels:
         """Labels of another process: its names count in the budget, its host and settings may have been others."""

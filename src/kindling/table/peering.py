@@ -8,7 +8,7 @@ from kindling.model.peer import UNKNOWN_POD, Peer
 
 if TYPE_CHECKING:
     from kindling.identity import Scopes
-    from kindling.model.labels import Role
+    from kindling.model.labels import FlowLabels, Role
 
 _FIRST_SECONDS: Final = 10.0
 """Nothing is named before the cluster was read, unless that takes longer: what is called external stays in lists."""
@@ -32,8 +32,12 @@ class Peers(Protocol):
         """By which this node is known in the cluster, "" while that is not known."""
         ...
 
-    def peer(self, address: str, port: int, transport: str, when: float) -> Peer | None:
-        """Who had an address at a time (unix seconds); None: nobody of the cluster."""
+    def peer(self, address: str, port: int, transport: str, when: float, client: str = "") -> Peer | None:
+        """Who had an address at a time (unix seconds); None: nobody of the cluster. `client`: whose address calls."""
+        ...
+
+    def saw(self, labels: FlowLabels, client_port: int) -> None:
+        """A row with a peer counted something; `client_port`: a client's own, of its last connection, 0: not known."""
         ...
 
     def own(self, port: int, transport: str) -> Peer | None:
@@ -92,8 +96,15 @@ class Peering:
         """Addresses that may be another one's, since the last call."""
         return self._peers.take_changed() if self._peers else set()
 
-    def find(self, role: Role, address: str, port: int, transport: str, when: float) -> Found:
-        """Who had the remote address of a flow at a time. `port`: as in FlowLabels, a server's tells nothing of it."""
+    def saw(self, labels: FlowLabels, client_port: int) -> None:
+        if self._peers is not None and labels.peer is not None:
+            self._peers.saw(labels, client_port)
+
+    def find(self, role: Role, address: str, port: int, transport: str, when: float, local: str = "") -> Found:
+        """Who had the remote address of a flow at a time. `port`: as in FlowLabels, a server's tells nothing of it.
+
+        `local`: the other address, for the pod that answers a client of a service.
+        """
         peers = self._peers
         if peers is None or not address:
             return _NOBODY
@@ -101,24 +112,24 @@ class Peering:
         if scope == "loopback":
             return _NOBODY
         theirs = 0 if role == "server" else port
-        found = peers.peer(address, theirs, transport, when)
+        found = peers.peer(address, theirs, transport, when, local)
         if found is not None:
             return Found(found, found is not UNKNOWN_POD)
         if scope == "own":
             return Found(peers.own(theirs, transport), not peers.whole)
         return Found(None, not peers.whole if scope == "private" else peers.synced)
 
-    def again(
-        self, role: Role, address: str, port: int, transport: str, before: Peer | None, since: float, now: float
-    ) -> Peer | None:
-        """Who has the remote address now, where it was `before`'s; `since`: the flow was first seen then.
+    def again(self, labels: FlowLabels, since: float, now: float) -> Peer | None:
+        """Who has the remote address now, where it was the labels' peer's; `since`: the flow was first seen then.
 
         One that is gone is no longer named, unless its address cannot soon be another one's.
         """
-        peer = self.find(role, address, port, transport, now).peer
+        before = labels.peer
+        ends = labels.role, labels.remote_ip, labels.port, labels.transport
+        peer = self.find(*ends, now, labels.local_ip).peer
         if peer is None or peer is UNKNOWN_POD:
             if before is None:
-                return self.find(role, address, port, transport, since).peer
+                return self.find(*ends, since, labels.local_ip).peer
             return UNKNOWN_POD if before.kind == "pod" else before
         return peer
 
