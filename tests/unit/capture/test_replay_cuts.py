@@ -11,6 +11,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kindling.protocols.http1 import collapse
+from unit.capture.replayed import collapsed
 from unit.capture.test_track import ACK, CLIENT, PSH, SERVER, Trace
 
 A, B = (CLIENT, 40000), (SERVER, 80)
@@ -85,3 +87,11 @@ def test_cuts_change_nothing(exchanges: list[object], cuts: list[int]) -> None:
     whole = counted(messages, [])
     assert sum(whole.values()) == 2 * len(messages)
     assert counted(messages, cuts) == whole
+
+
+@settings(max_examples=100)
+@given(st.text("ab17v.-/", max_size=110))
+def test_what_varies_in_a_target_collapses(path: str) -> None:
+    """The probe rewrites targets eight bytes at a time, in place."""
+    found = counted([(request("GET", f"/{path}", []), answer("GET", "200 OK", [], "length", 1))], [])
+    assert {operation for _, operation, *_ in found} == {f"GET {collapse(collapsed(f'/{path}'))}"}
