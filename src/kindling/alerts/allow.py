@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
 from kindling.export.filters import pattern
+from kindling.wire.address import parsed
 
 if TYPE_CHECKING:
     from kindling.alerts.alert import Alert
@@ -48,8 +49,5 @@ def _test(entry: Allow) -> Test:
 
 def within(address: str, networks: Networks) -> bool:
     """Whether the address is in one of the networks; what is no address is in none."""
-    try:
-        ip = ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    return any(ip in network for network in networks if network.version == ip.version)
+    ip = parsed(address)
+    return ip is not None and any(ip in network for network in networks if network.version == ip.version)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
 from kindling.alerts.allow import Networks, within
+from kindling.wire.address import parsed
 
 #: The second holds the servers that systemd-resolved asks; the first then names only its stub, 127.0.0.53.
 RESOLV_CONFS: Final = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
@@ -52,11 +53,8 @@ def nameservers(text: str) -> list[str]:
     found = []
     for line in text.splitlines():
         words = line.split()
-        if len(words) >= 2 and words[0] == "nameserver":
-            try:
-                found.append(str(ip_address(words[1].partition("%")[0])))
-            except ValueError:
-                continue
+        if len(words) >= 2 and words[0] == "nameserver" and (address := parsed(words[1])):
+            found.append(str(address))
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from ipaddress import ip_address
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +14,7 @@ from kindling.api.problems import Problem
 from kindling.api.rate import Buckets
 from kindling.config import NO_FILE, Server
 from kindling.config.tokens import Tokens
+from kindling.wire.address import is_address
 
 #: Of a request; nothing here takes any.
 LARGEST_BODY: Final = 0
@@ -86,7 +86,7 @@ class Guard:
         name = _name_of(hosts[0]) if len(hosts) == 1 else ""
         if not name:
             raise Problem(400, "The Host header is missing or unreadable.")
-        if _is_address(name) or _is_local(name) or _allowed(name, self._hosts):
+        if is_address(name) or _is_local(name) or _allowed(name, self._hosts):
             return
         if not self._hosts and not self._loopback:
             return  # by which names others know this host cannot be told
@@ -145,14 +145,6 @@ def _name_of(host: str) -> str:
 
 def _is_port(text: str) -> bool:
     return text[0] == ":" and (text[1:].isascii() and text[1:].isdigit())
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_local(name: str) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 
 from starlette.types import Scope
+
+from kindling.wire.address import parsed, unmapped
 
 
 def peer_of(scope: Scope) -> str:
@@ -15,13 +17,10 @@ def peer_of(scope: Scope) -> str:
 
 def network_of(address: str) -> str:
     """What is counted together."""
-    try:
-        ip = ip_address(address.partition("%")[0])
-    except ValueError:
+    found = parsed(address)
+    if found is None:
         return address
-    if isinstance(ip, IPv6Address):
-        if ip.ipv4_mapped:
-            return str(ip.ipv4_mapped)
-        if not ip.is_loopback:
-            return f"{IPv6Address(int(ip) >> 64 << 64)}/64"
+    ip = unmapped(found)
+    if isinstance(ip, IPv6Address) and not ip.is_loopback:
+        return f"{IPv6Address(int(ip) >> 64 << 64)}/64"
     return str(ip)

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from kindling.wire.address import parsed
+
 Record = Mapping[str, Any]
 Format = Literal["kubernetes", "cilium"]
 Body = dict[str, Any]
@@ -160,10 +162,7 @@ def _count(record: Record, *keys: str) -> int:
 
 
 def _address(text: object) -> str:
-    try:
-        return str(ipaddress.ip_address(str(text).partition("%")[0]))
-    except ValueError:
-        return ""
+    return str(parsed(str(text)) or "")
 
 
 def _object(text: object) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 from kindling.config import NameSettings, StaticName
 from kindling.model.printable import printable
+from kindling.wire.address import parsed, unmapped
 
 #: A file larger than that is a list of what to block, not of names.
 _MAX_BYTES: Final = 1 << 20
@@ -105,10 +106,8 @@ def _of_settings(names: Iterable[StaticName]) -> dict[str, str]:
 
 def _address(text: str) -> str:
     """As rows show it; "" for what is none, or names this host itself."""
-    try:
-        ip = ip_address(text.partition("%")[0])
-    except ValueError:
+    found = parsed(text)
+    if found is None:
         return ""
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
+    ip = unmapped(found)
     return "" if ip.is_loopback or ip.is_unspecified else str(ip)

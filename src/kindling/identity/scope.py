@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import Final, NamedTuple
 
 from kindling.config import Network
 from kindling.model.labels import Scope
+from kindling.wire.address import IPAddress, parsed, unmapped
 
 _REMEMBERED: Final = 65_536
 _SHARED: Final = IPv4Network("100.64.0.0/10")
@@ -88,17 +89,17 @@ class Scopes:
             self._places.pop(address, None)
 
     def _find(self, address: str) -> Place:
-        try:
-            ip = _plain(ip_address(address.partition("%")[0]))
-        except ValueError:
+        found_ip = parsed(address)
+        if found_ip is None:
             return Place("loopback", "")
+        ip = unmapped(found_ip)
         found = self._configured(ip)
         scope = _scope(ip)
         if self.is_own(str(ip)):
             scope = "own" if scope != "loopback" else scope
         return Place((found and found.scope) or scope, found.label if found else "")
 
-    def _configured(self, ip: IPv4Address | IPv6Address) -> Network | None:
+    def _configured(self, ip: IPAddress) -> Network | None:
         number = int(ip)
         for first, last, network in self._ranges[ip.version]:
             if first <= number <= last:
@@ -117,11 +118,7 @@ def _ranges(networks: Iterable[Network]) -> dict[int, list[_Range]]:
     return found
 
 
-def _plain(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    return ip.ipv4_mapped if isinstance(ip, IPv6Address) and ip.ipv4_mapped else ip
-
-
-def _scope(ip: IPv4Address | IPv6Address) -> Scope:
+def _scope(ip: IPAddress) -> Scope:
     """By the address alone (RFC 1918, 3927, 4193, 5771, 6598, 6890)."""
     if ip.is_loopback or ip.is_unspecified:
         return "loopback"

@@ -8,7 +8,6 @@ settings > the bare address (docs/names.md).
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kindling.identity import Scopes
@@ -20,6 +19,7 @@ from kindling.model.workload import UNKNOWN, Workload
 from kindling.protocols import by_number
 from kindling.table.address import address_text
 from kindling.table.peering import Peering, Peers
+from kindling.wire.address import is_address
 
 if TYPE_CHECKING:
     from kindling.config import NameSettings
@@ -93,7 +93,7 @@ class FlowNaming:
         remote_ip = address_text(key["remote"].tobytes())
         role = ROLES.get(int(key["role"]), "unknown")
         evidence: Evidence
-        if name and not _is_address(name):
+        if name and not is_address(name):  # a header "Host: 192.0.2.1" names nothing
             name, evidence = self.budget.admit(name), _EVIDENCE.get(kind, "address")
         elif role == "server":
             name, evidence = "", "address"
@@ -178,12 +178,3 @@ class FlowNaming:
         """The same labels of a server, with the service for which it answers now."""
         service = self.peering.service(labels.role, labels.local_ip, labels.port)
         return labels if service == labels.service else replace(labels, service=service)
-
-
-def _is_address(name: str) -> bool:
-    """A header "Host: 192.0.2.1" names nothing."""
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
