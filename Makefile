@@ -49,7 +49,7 @@ setup-test: .venv/.stamp-test
 	@tools/setup/setup.sh run
 	@touch $@
 
-.venv/.stamp-test: $(SETUP) tools/setup/debian-run.txt tools/setup/debian-test.txt
+.venv/.stamp-test: $(SETUP) tools/setup/debian-run.txt tools/setup/debian-test.txt $(wildcard tools/setup/cluster_tools.*)
 	@tools/setup/setup.sh test
 	@touch $@ .venv/.stamp-run
 

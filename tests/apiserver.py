@@ -1,7 +1,8 @@
 """An API server for tests that behaves on the wire as the real one does, and misbehaves when told to.
 
 Lists in pages with `continue`, watches with resource versions and bookmarks, 410 Gone, tokens, TLS, field selectors,
-discovery (kubectl works against it). State and log may be changed and read from the test's thread.
+discovery; objects can be created, also for a dry run, and are validated strictly: kubectl works against it. State and
+log may be changed and read from the test's thread.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ KINDS = {
     "/api/v1/namespaces": ("v1", "Namespace"),
     "/apis/discovery.k8s.io/v1/endpointslices": ("discovery.k8s.io/v1", "EndpointSlice"),
 }
+VERSION = "1.31"
 CLUSTER_WIDE = {"/api/v1/nodes", "/api/v1/namespaces"}
 
 
@@ -69,6 +71,10 @@ class ApiServer:
         """HTTP status with which everything is answered, 0: as it should be."""
         self.expire_pages = False
         """Whether `continue` is answered with 410."""
+        self.always_gone = False
+        """Whether each watch is answered with 410: a server whose past is shorter than a list takes."""
+        self.watch_seconds = 600.0
+        """After which each watch ends."""
         self.asked: list[Asked] = []
         self._collections = {path: Collection() for path in KINDS}
         self._changed = threading.Condition()
@@ -76,10 +82,10 @@ class ApiServer:
         self._http = _Server(("127.0.0.1", 0), _Handler)
         self._http.api = self
         self.tls = certificate is not None
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate, key)
-            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
+            self.show(certificate, key)
+            self._http.socket = self._context.wrap_socket(self._http.socket, server_side=True)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> Self:
@@ -94,6 +100,10 @@ class ApiServer:
     @property
     def port(self) -> int:
         return int(self._http.server_address[1])
+
+    def show(self, certificate: Path, key: Path | None) -> None:
+        """To all who come from now on."""
+        self._context.load_cert_chain(certificate, key)
 
     # --- what the cluster does --------------------------------------------------------------
 
@@ -155,6 +165,19 @@ class ApiServer:
 
     # --- what the handlers need -------------------------------------------------------------
 
+    def one(self, path: str, namespace: str) -> tuple[int, Object]:
+        collection, _, name = path.rpartition("/")
+        with self._changed:
+            found = self._collections[collection].objects.get(f"{namespace}/{name}")
+        return (200, found) if found else (404, _status(404, "NotFound", f"{name} not found"))
+
+    def create(self, path: str, found: Object, *, dry: bool) -> tuple[int, Object]:
+        """Refuses what is no valid object of its kind, unknown fields too."""
+        problem = _problem(found)
+        if problem:
+            return 422, _status(422, "Invalid", problem)
+        return 201, found if dry else self.put(path, found)
+
     def page(self, path: str, parameters: dict[str, str]) -> tuple[int, Object]:
         with self._changed:
             found = [
@@ -177,11 +200,11 @@ class ApiServer:
     def watch(self, path: str, parameters: dict[str, str]) -> Iterator[Object]:
         collection = self._collections[path]
         version = int(parameters.get("resourceVersion") or 0)
-        end = time.monotonic() + float(parameters.get("timeoutSeconds", 600))
+        end = time.monotonic() + min(float(parameters.get("timeoutSeconds", 600)), self.watch_seconds)
         bookmarks = parameters.get("allowWatchBookmarks") == "true"
         with self._changed:
             epoch = self._epoch
-            if version < collection.compacted:
+            if version < collection.compacted or self.always_gone:
                 yield {"type": "ERROR", "object": _status(410, "Expired", "too old resource version")}
                 return
         marked = time.monotonic()
@@ -219,27 +242,47 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
+        path, namespace, parameters = self._asked()
         api = self.server.api
-        parts = urlsplit(self.path)
-        parameters = {key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        authorization = self.headers.get("Authorization", "")
-        path, namespace = _collection(parts.path)
-        api.asked.append(Asked(path, parameters, authorization))
-        if api.delay:
-            time.sleep(api.delay)
-        if api.refuse:
-            self._answer(api.refuse, _status(api.refuse, "Refused", "told to"))
-        elif api.tokens is not None and authorization.removeprefix("Bearer ") not in api.tokens:
-            self._answer(401, _status(401, "Unauthorized", "Unauthorized"))
-        elif path in KINDS:
+        if self._refused():
+            return
+        if path in KINDS:
             if namespace:
                 parameters["namespace"] = namespace
             if parameters.get("watch") in {"1", "true"}:
                 self._stream(api.watch(path, parameters))
             else:
                 self._answer(*api.page(path, parameters))
+        elif path.rpartition("/")[0] in KINDS:
+            self._answer(*api.one(path, namespace))
         else:
             self._answer(*_discovery(path))
+
+    def do_POST(self) -> None:
+        path, _, parameters = self._asked()
+        found: Object = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self._refused():
+            self._answer(*self.server.api.create(path, found, dry=parameters.get("dryRun") == "All"))
+
+    def _asked(self) -> tuple[str, str, dict[str, str]]:
+        """Collection or object of all namespaces, the namespace, the parameters."""
+        parts = urlsplit(self.path)
+        parameters = {key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
+        path, namespace = _collection(parts.path)
+        self.server.api.asked.append(Asked(path, parameters, self.headers.get("Authorization", "")))
+        return path, namespace, parameters
+
+    def _refused(self) -> bool:
+        api = self.server.api
+        if api.delay:
+            time.sleep(api.delay)
+        if api.refuse:
+            self._answer(api.refuse, _status(api.refuse, "Refused", "told to"))
+        elif api.tokens is not None and self.headers.get("Authorization", "").removeprefix("Bearer ") not in api.tokens:
+            self._answer(401, _status(401, "Unauthorized", "Unauthorized"))
+        else:
+            return False
+        return True
 
     def _answer(self, status: int, body: Object) -> None:
         data = json.dumps(body).encode()
@@ -304,9 +347,23 @@ def _status(code: int, reason: str, message: str) -> Object:
     }
 
 
+def _problem(found: Object) -> str:
+    """What the schemas of Kubernetes say against an object; "" for nothing."""
+    import kubernetes_validate
+
+    try:
+        kubernetes_validate.validate(found, VERSION, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return f"{found['kind']}: {'.'.join(map(str, error.path))}: {error.message}"
+    return ""
+
+
 def _discovery(path: str) -> tuple[int, Object]:
     if path == "/version":
-        return 200, {"major": "1", "minor": "31", "gitVersion": "v1.31.0"}
+        major, minor = VERSION.split(".")
+        return 200, {"major": major, "minor": minor, "gitVersion": f"v{VERSION}.0"}
+    if path.startswith("/openapi/v3"):
+        return _openapi(path.removeprefix("/openapi/v3").strip("/"))
     if path == "/api":
         return 200, {"kind": "APIVersions", "versions": ["v1"]}
     if path == "/apis":
@@ -325,9 +382,25 @@ def _discovery(path: str) -> tuple[int, Object]:
             "singularName": kind.lower(),
             "namespaced": not wide,
             "kind": kind,
-            "verbs": ["get", "list", "watch"],
+            "verbs": ["create", "get", "list", "patch", "watch"],
         }
         for name, kind, wide in found
     ]
     api = path.removeprefix("/apis/").removeprefix("/api/")
     return 200, {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api, "resources": resources}
+
+
+def _openapi(group: str) -> tuple[int, Object]:
+    """That dry runs and validation are understood; schemas are not told."""
+    parents = {path: path.rpartition("/")[0].strip("/") for path in KINDS}
+    if not group:
+        return 200, {"paths": {each: {"serverRelativeURL": f"/openapi/v3/{each}"} for each in parents.values()}}
+    options = [{"name": name, "in": "query"} for name in ("dryRun", "fieldValidation")]
+    paths = {}
+    for path, (api, kind) in KINDS.items():
+        if parents[path] == group:
+            name, _, version = api.rpartition("/")
+            of = {"group": name, "version": version, "kind": kind}
+            patch = {"parameters": options, "x-kubernetes-group-version-kind": of, "responses": {}}
+            paths[f"{path}/{{name}}"] = {"patch": patch}
+    return 200, {"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": VERSION}, "paths": paths}

@@ -115,4 +115,5 @@ pip() {
 }
 pip hatchling
 pip --no-build-isolation --editable ".[$extras]"
+[ "$scope" = run ] || "$venv/bin/python" "$here/cluster_tools.py"
 say "done: $venv/bin/kindling"

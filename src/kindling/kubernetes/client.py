@@ -97,8 +97,10 @@ class Client:
             connection = http.client.HTTPConnection(access.host, access.port, timeout=_CONNECT_SECONDS)
         try:
             connection.connect()
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if isinstance(error, ssl.SSLError):
+                self._context = None  # authorities are rotated, too: they are read anew
             raise
         connection.sock.settimeout(timeout)
         return connection

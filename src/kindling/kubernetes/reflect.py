@@ -36,6 +36,8 @@ _LOOK_AGAIN: Final = 0.05
 _NOTHING_THERE: Final = 0.001
 _GATHER: Final = 0.1
 """Seconds to wait after an event that had to be waited for: waking up for each of many costs more than what is in it."""
+_AT_ONCE: Final = 5.0
+"""Seconds: a watch that ends sooner, and nothing was heard, did not end by its timeout."""
 _SILENCE: Final = 90.0
 """Beyond the server's patience: a bookmark comes about once a minute, a dead connection says nothing."""
 
@@ -87,9 +89,10 @@ class Reflector(Generic[T]):
         backoff: Backoff | None = None,
         chance: Callable[[], float] = random.random,
         wait: Callable[[float], bool] | None = None,
+        clock: Callable[[], float] = time.time,
         silence: float = _SILENCE,
     ) -> None:
-        """`wait`: sleeps, and returns whether to stop."""
+        """`wait`: sleeps, and returns whether to stop. `clock`: Unix seconds."""
         self.resource = resource
         self.changes: deque[Change] = deque()
         self.health = Health()
@@ -98,6 +101,7 @@ class Reflector(Generic[T]):
         self._chance = chance
         self._stop = threading.Event()
         self._wait = wait or self._stop.wait
+        self._clock = clock
         self._silence = silence
         self._version = ""
         self._thread = threading.Thread(target=self.run, name=f"kubernetes-{resource.name}", daemon=True)
@@ -136,7 +140,8 @@ class Reflector(Generic[T]):
         health = self.health
         health.errors += 1
         health.problem = str(error)
-        health.failing_since = health.failing_since or time.time()
+        if not error.gone:  # that is an answer
+            health.failing_since = health.failing_since or self._clock()
         return self._backoff.failed(error.retry_after)
 
     def _worked(self) -> None:
@@ -170,7 +175,7 @@ class Reflector(Generic[T]):
         self._tell(Change("synced", uids=frozenset(uids)))
         self._version = page.metadata.resource_version
         self.health.synced = True
-        self._worked()
+        self.health.failing_since = 0.0  # the wait grows on until a watch goes on: lists are what must not be repeated
 
     def _watch(self) -> None:
         self.health.watches += 1
@@ -183,8 +188,8 @@ class Reflector(Generic[T]):
             "timeoutSeconds": str(round(least + (most - least) * self._chance())),
         }
         lines = self._client.lines(self.resource.path, parameters, self._silence)
-        self.health.failing_since = 0.0  # but the wait grows on until an event shows that the watch goes on
-        asked = time.monotonic()
+        self.health.failing_since = 0.0
+        began = asked = time.monotonic()
         for line in lines:
             waited = time.monotonic() - asked > _NOTHING_THERE
             try:
@@ -197,9 +202,9 @@ class Reflector(Generic[T]):
             if self._stop.wait(_GATHER) if waited else self._stop.is_set():
                 return
             asked = time.monotonic()
-        # An end without an error is the server's timeout, or a server that closes at once: do not run in circles.
-        if self._wait(self._chance()):
-            return
+        if asked == began and time.monotonic() - began < _AT_ONCE:
+            raise ApiError(0, "a watch ended at once")
+        self._wait(self._chance())
 
     def _take(self, event: WatchEvent) -> None:
         if event.type == "ERROR":

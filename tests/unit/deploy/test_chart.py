@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
+
+from cluster_tools import HELM, needs_helm
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 CHART = DEPLOY / "helm/kindling"
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 MANIFEST = (DEPLOY / "kindling.yaml").read_text(encoding="utf-8")
-CACHE = DEPLOY.parent / ".cache/bin/helm"
-HELM = os.environ.get("HELM") or shutil.which("helm") or (str(CACHE) if CACHE.exists() else "")
-
-needs_helm = pytest.mark.skipif(
-    not HELM,
-    reason="NOBODY CHECKS THAT THE CHART RENDERS TO deploy/kindling.yaml: no helm here. With Go 1.22 or newer: "
-    "GOBIN=$PWD/.cache/bin go install helm.sh/helm/v3/cmd/helm@v3.16.4",
-)
 
 
 def rendered(*values: str, version: str = "1.31.0") -> list[dict[str, Any]]:
@@ -109,6 +103,17 @@ def test_older_clusters_are_told_of_apparmor_in_their_way() -> None:
     template = daemonset(version="1.29.0")
     assert template["metadata"]["annotations"]["container.apparmor.security.beta.kubernetes.io/agent"] == "unconfined"
     assert "appArmorProfile" not in template["spec"]["containers"][0]["securityContext"]
+
+
+@needs_helm
+@pytest.mark.parametrize("version", ["1.27.0", "1.29.0", "1.30.0", "1.34.0"])
+def test_what_it_renders_to_is_valid(version: str) -> None:
+    """With everything switched on, for each version its own schemas, unknown fields refused."""
+    monitors = ("ServiceMonitor", "PodMonitor")  # of the Prometheus operator: no schemas of Kubernetes'
+    on = [f"{name}.create=true" for name in ("namespace", "serviceMonitor", "podMonitor")]
+    for each in rendered(*on, "seccomp.type=Localhost", version=version):
+        if each["kind"] not in monitors:
+            kubernetes_validate.validate(each, version, strict=True)
 
 
 def test_values_and_schema_name_the_same() -> None:

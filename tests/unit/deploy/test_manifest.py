@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
 import apiserver
 import kindling
 from apiserver import ApiServer
+from cluster_tools import kubectl, needs_kubectl
 from kindling.config.sources import Sources
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -115,24 +117,38 @@ def test_versions_agree() -> None:
     assert AGENT["image"].endswith(f":{kindling.__version__}")
 
 
-def test_kubectl_takes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With discovery of a server, without its schemas: --validate=false."""
-    if not shutil.which("kubectl"):
-        pytest.skip("kubectl is missing: apt-get install kubernetes-client")
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
     monkeypatch.setattr(apiserver, "KINDS", apiserver.KINDS | MORE_KINDS)
     monkeypatch.setattr(apiserver, "CLUSTER_WIDE", apiserver.CLUSTER_WIDE | WIDE)
-    with ApiServer() as server:
-        done = subprocess.run(
-            [
-                *("kubectl", "--kubeconfig", "/dev/null", "--cache-dir", str(tmp_path)),
-                *("--server", f"http://127.0.0.1:{server.port}"),
-                *("apply", "--dry-run=client", "--validate=false", "-f", str(MANIFEST)),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    with ApiServer() as made:
+        yield made
+
+
+def applied(manifest: Path, server: ApiServer, cache: Path) -> subprocess.CompletedProcess[str]:
+    options = ("apply", "--dry-run=server", "--validate=strict", "-f", str(manifest))
+    return kubectl("--server", f"http://127.0.0.1:{server.port}", *options, cache=cache)
+
+
+@needs_kubectl
+def test_kubectl_takes_it(server: ApiServer, tmp_path: Path) -> None:
+    """The server looks at each object, unknown fields too, and keeps none."""
+    done = applied(MANIFEST, server, tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(OBJECTS)
-    assert all(line.endswith("created (dry run)") for line in done.stdout.splitlines())
+    assert all(line.endswith("created (server dry run)") for line in done.stdout.splitlines())
+
+
+@needs_kubectl
+def test_a_field_that_does_not_exist_would_be_seen(server: ApiServer, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(MANIFEST.read_text(encoding="utf-8").replace("hostPID: true", "hostPid: true"), encoding="utf-8")
+    done = applied(wrong, server, tmp_path)
+    assert done.returncode
+    assert "hostPid" in done.stderr
+
+
+@pytest.mark.parametrize("version", ["1.30", "1.31", "1.33", "1.35", "1.37"])
+def test_it_is_valid_in(version: str) -> None:
+    for each in OBJECTS:
+        kubernetes_validate.validate(each, version, strict=True)
