@@ -31,16 +31,11 @@ static __always_inline __u64 stash_key(void *skb, int direction)
 /* Up to a window of the packet from offset off on. Returns how many bytes, 0: none. */
 static __always_inline __u32 window_load(void *skb, struct window *w, __u32 off, __u32 len)
 {
-	if (len > WINDOW)
-		len = WINDOW;
-	if (!len)
-		return 0;
-	opaque(len);
-	len = ((len - 1) & (WINDOW - 1)) + 1;
-	if (!bpf_skb_load_bytes(skb, off, w->at, len))
-		return len;
-	lose(LOST_PAYLOAD);
-	return 0;
+	__u32 n = window_fill(skb, w, off, len);
+
+	if (!n && len)
+		lose(LOST_PAYLOAD);
+	return n;
 }
 
 /* Adds bytes of the packet to what is kept. Returns how many are kept now. */

@@ -45,6 +45,21 @@ static __always_inline int view_full(const struct view *v)
 #define ONES 0x0101010101010101ULL
 #define HIGHS 0x8080808080808080ULL
 
+/* The packet from offset off on, as much as is there and fits. Returns how many bytes, 0: none, or they cannot be read. */
+static __always_inline __u32 window_fill(void *skb, struct window *w, __u32 off, __u32 len)
+{
+	if (!len)
+		return 0;
+	if (len > WINDOW)
+		len = WINDOW;
+	opaque(len);
+	len = ((len - 1) & (WINDOW - 1)) + 1;
+	if (bpf_skb_load_bytes(skb, off, w->at, len))
+		return 0;
+	opaque(len);
+	return len;
+}
+
 /* An index into a window, blurred. */
 static __always_inline __u64 blur_index(__u64 i, __u64 zero)
 {

@@ -56,14 +56,29 @@ static __always_inline int http1_is_method(__u32 four)
 	       four == FOUR('S', 'E', 'A', 'R') || four == FOUR('P', 'U', 'R', 'G');
 }
 
+/* Eight bytes of a header's name, in lower case. */
+static __always_inline __u64 http1_name(const struct window *w, __u32 at)
+{
+	return WORD(w, at) | ONES * 0x20;
+}
+
+static __always_inline int http1_is_content(__u64 name)
+{
+	return name == EIGHT('c', 'o', 'n', 't', 'e', 'n', 't', '-');
+}
+
+static __always_inline int http1_is_length(__u64 name)
+{
+	return name << 8 == EIGHT(0, 'l', 'e', 'n', 'g', 't', 'h', ':');
+}
+
 /* Remembers where a line begins that matters, plus one: 0 means none. */
 static __always_inline void http1_line(const struct window *w, struct lines *l)
 {
-	__u64 name = WORD(w, l->at) | ONES * 0x20;
+	__u64 name = http1_name(w, l->at);
 
-	if (name == EIGHT('c', 'o', 'n', 't', 'e', 'n', 't', '-')) {
-		name = WORD(w, l->at + 8) | ONES * 0x20;
-		if (name << 8 == EIGHT(0, 'l', 'e', 'n', 'g', 't', 'h', ':'))
+	if (http1_is_content(name)) {
+		if (http1_is_length(http1_name(w, l->at + 8)))
 			l->length_at = l->at + 1;
 	} else if (name == EIGHT('t', 'r', 'a', 'n', 's', 'f', 'e', 'r')) {
 		l->coding_at = l->at + 1;

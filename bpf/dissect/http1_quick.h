@@ -14,18 +14,7 @@
 
 static __always_inline __u32 http1_quick_load(void *skb, struct window *w, const struct packet *p)
 {
-	__u32 n = p->len;
-
-	if (n < HTTP1_LEAST)
-		return 0;
-	if (n > WINDOW)
-		n = WINDOW;
-	opaque(n);
-	n = ((n - 1) & (WINDOW - 1)) + 1;
-	if (bpf_skb_load_bytes(skb, p->at, w->at, n))
-		return 0;
-	opaque(n);
-	return n;
+	return p->len < HTTP1_LEAST ? 0 : window_fill(skb, w, p->at, p->len);
 }
 
 /* The lines of a head from "at" on. Returns whether its end is in the window, and no coding changes the body's length. */
@@ -130,9 +119,8 @@ static __always_inline __u64 http1_quick_length(struct talk *t, struct lines *l,
 {
 	__u32 end = t->response_head, at = t->response_length;
 
-	if (end && end <= n && BYTE(w, at) == '\n' &&
-	    (WORD(w, at + 1) | ONES * 0x20) == EIGHT('c', 'o', 'n', 't', 'e', 'n', 't', '-') &&
-	    (WORD(w, at + 9) | ONES * 0x20) << 8 == EIGHT(0, 'l', 'e', 'n', 'g', 't', 'h', ':') &&
+	if (end && end <= n && BYTE(w, at) == '\n' && http1_is_content(http1_name(w, at + 1)) &&
+	    http1_is_length(http1_name(w, at + 9)) &&
 	    (__u32)WORD(w, end - 4) == FOUR('\r', '\n', '\r', '\n') &&
 	    end + http1_number(w, at + 16) == p->len)
 		return p->len;
