@@ -86,8 +86,10 @@ _STARS: Final = "Letter case does not matter, `*` stands for any text."
 FILTERS: Final = {
     each.name: each
     for each in (
-        words("workload", f"Name of the workload or its container. {_STARS}", many=True),
+        words("workload", f"Name of the workload, its pod or its container. {_STARS}", many=True),
         words("namespace", f"Namespace of the workload. {_STARS}", many=True),
+        words("peer_workload", f"Workload, pod, service or node at the other end. {_STARS}", many=True),
+        words("peer_namespace", f"Namespace of the other end. {_STARS}", many=True),
         Parameter(
             "port",
             "Port of the service.",
@@ -107,7 +109,9 @@ FILTERS: Final = {
         one_of("evidence", "How the name of the other end is known.", EVIDENCES, many=True),
         words("status", f"Status of requests, as number or word. {_STARS}", many=True),
         words("reason", "Why an event was kept: `slow`, `error`, `refused`, `timeout` ...", many=True),
-        words("search", "Part of a workload, namespace, name, address, operation or status."),
+        words(
+            "search", "Part of a workload, pod, service, namespace, name, address, operation or status; of either end."
+        ),
         moment("since", "Seen at or after this time, in unix seconds."),
         moment("until", "Seen at or before this time, in unix seconds."),
     )

@@ -126,6 +126,8 @@ def _completions(values: Iterable[str], incomplete: str) -> list[CompletionItem]
 FILTER_OPTIONS: Final = (
     "workload",
     "namespace",
+    "peer_workload",
+    "peer_namespace",
     "port",
     "protocol",
     "destination",
@@ -141,6 +143,10 @@ _FILTERS: Final = (
         "--workload", "-w", multiple=True, metavar="NAME", help="Of this container, unit or process; * is any text."
     ),
     click.option("--namespace", multiple=True, metavar="NAME", help="Of workloads in this namespace."),
+    click.option(
+        "--peer-workload", multiple=True, metavar="NAME", help="To or from this workload, pod, service or node."
+    ),
+    click.option("--peer-namespace", multiple=True, metavar="NAME", help="To or from this namespace."),
     click.option("--port", "-p", multiple=True, type=click.IntRange(0, 65_535), metavar="N", help="Of the service."),
     click.option(
         "--protocol",

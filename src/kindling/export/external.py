@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from kindling.export.horizon import Horizon
-from kindling.model import EVIDENCE_ORDER, FlowRow
+from kindling.model import EVIDENCE_ORDER, FlowRow, Workload
 from kindling.model.codes import FAILURE_NAMES
 
 
 class ExternalRow:
-    """All connections of a workload to one name (or address, where no name is known) and port."""
+    """All connections of a workload, of all its pods, to one name (or address, where no name is known) and port."""
 
     __slots__ = (
         "active",
@@ -35,7 +36,7 @@ class ExternalRow:
 
     def __init__(self, first: FlowRow) -> None:
         labels = first.labels
-        self.workload = labels.workload
+        self.workload = _pod_less(labels.workload)
         self.name = labels.name
         self.port = labels.port
         self.transport = labels.transport
@@ -78,6 +79,10 @@ class ExternalRow:
             self.failed[reason] += n
 
 
+def _pod_less(workload: Workload) -> Workload:
+    return replace(workload, pod="") if workload.pod else workload
+
+
 def external_rows(flows: Iterable[FlowRow], horizon: Horizon) -> list[ExternalRow]:
     """In no particular order."""
     rows: dict[tuple[object, ...], ExternalRow] = {}
@@ -86,7 +91,7 @@ def external_rows(flows: Iterable[FlowRow], horizon: Horizon) -> list[ExternalRo
         if not horizon.sees_outside(labels):
             continue
         destination = labels.name or labels.remote_ip
-        key = (labels.workload, destination, labels.port, labels.transport)
+        key = (_pod_less(labels.workload), destination, labels.port, labels.transport)
         found = rows.get(key)
         if found is None:
             found = rows[key] = ExternalRow(row)

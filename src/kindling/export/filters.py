@@ -35,8 +35,11 @@ class Filter:
     """Texts are compared without regard to case, and `*` stands for any text. Raises InputError."""
 
     workload: tuple[str, ...] = ()
-    """Name of the workload or of its container."""
+    """Name of the workload, of its pod or of its container."""
     namespace: tuple[str, ...] = ()
+    peer_workload: tuple[str, ...] = ()
+    """The same of the other end, or the service or node that it is."""
+    peer_namespace: tuple[str, ...] = ()
     port: tuple[int, ...] = ()
     """Of the service."""
     protocol: tuple[str, ...] = ()
@@ -53,7 +56,7 @@ class Filter:
     reason: tuple[str, ...] = ()
     """Why an event was kept."""
     search: str = ""
-    """Part of a workload, namespace, name, address, operation or status."""
+    """Part of a workload, pod, service, namespace, name, address, operation or status; of either end."""
     since: float | None = None
     """Unix seconds: seen at or after."""
     until: float | None = None
@@ -105,14 +108,22 @@ class Filter:
 
 #: Field -> keys of a record, one of which has to fit.
 _PATTERNS: Final = (
-    ("workload", ("workload", "container")),
+    ("workload", ("workload", "pod", "container")),
     ("namespace", ("namespace",)),
+    ("peer_workload", ("peer_workload", "peer_pod", "peer_service", "peer_node")),
+    ("peer_namespace", ("peer_namespace",)),
     ("status", ("status", "outcome")),
 )
 _SEARCHED: Final = (
     "workload",
     "namespace",
     "container",
+    "pod",
+    "service",
+    "peer_namespace",
+    "peer_workload",
+    "peer_pod",
+    "peer_service",
     "name",
     "destination",
     "remote_ip",

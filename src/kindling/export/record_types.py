@@ -16,12 +16,25 @@ class WorkloadRecord(TypedDict):
     namespace: str
     container: str
     container_id: str
+    pod: str
     pid: int
     comm: str
     exe: str
 
 
-class EndpointRecord(WorkloadRecord):
+class PeerRecord(TypedDict):
+    """Who of the cluster is at the other end; all empty where nobody is, or it is not known."""
+
+    peer_kind: str
+    peer_namespace: str
+    peer_workload_kind: str
+    peer_workload: str
+    peer_pod: str
+    peer_service: str
+    peer_node: str
+
+
+class EndpointRecord(WorkloadRecord, PeerRecord):
     """And with whom it speaks."""
 
     role: str
@@ -32,6 +45,7 @@ class EndpointRecord(WorkloadRecord):
     port: int
     name: str
     evidence: str
+    service: str
     inferred: bool
 
 
@@ -130,7 +144,7 @@ class ExternalRecord(WorkloadRecord):
     last_seen: float
 
 
-class EventRecord(WorkloadRecord):
+class EventRecord(WorkloadRecord, PeerRecord):
     """What connections that did not come to be, and slow or failed requests have in common."""
 
     kind: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from kindling.export.external import ExternalRow
 from kindling.export.quantiles import quantiles
@@ -12,13 +12,16 @@ from kindling.export.record_types import (
     EventRecord,
     ExternalRecord,
     FlowRecord,
+    PeerRecord,
     RequestEventRecord,
     RequestRecord,
     WorkloadRecord,
 )
-from kindling.model import DnsAnswer, FailureEvent, FlowLabels, FlowRow, OpLabels, OpRow, RequestEvent, Workload
+from kindling.model import DnsAnswer, FailureEvent, FlowLabels, FlowRow, OpLabels, OpRow, Peer, RequestEvent, Workload
 
 Record = dict[str, Any]
+
+_NOBODY: Final = Peer("pod")
 
 
 def workload(who: Workload) -> WorkloadRecord:
@@ -28,15 +31,31 @@ def workload(who: Workload) -> WorkloadRecord:
         "namespace": who.namespace,
         "container": who.container,
         "container_id": who.container_id,
+        "pod": who.pod,
         "pid": who.pid,
         "comm": who.comm,
         "exe": who.exe,
     }
 
 
+def peer(found: Peer | None) -> PeerRecord:
+    """The other end."""
+    found = found or _NOBODY
+    return {
+        "peer_kind": found.kind if found is not _NOBODY else "",
+        "peer_namespace": found.namespace,
+        "peer_workload_kind": found.workload_kind,
+        "peer_workload": found.workload_name,
+        "peer_pod": found.pod,
+        "peer_service": found.service,
+        "peer_node": found.node,
+    }
+
+
 def _endpoint(labels: FlowLabels | OpLabels) -> EndpointRecord:
     return {
         **workload(labels.workload),
+        **peer(labels.peer),
         "role": labels.role,
         "transport": labels.transport,
         "protocol": labels.protocol,
@@ -45,6 +64,7 @@ def _endpoint(labels: FlowLabels | OpLabels) -> EndpointRecord:
         "port": labels.port,
         "name": labels.name,
         "evidence": labels.evidence,
+        "service": labels.service,
         "inferred": labels.inferred,
     }
 
@@ -170,6 +190,7 @@ def event(event: RequestEvent | FailureEvent) -> EventRecord | RequestEventRecor
         "kind": "request" if isinstance(event, RequestEvent) else "connection",
         "time": event.time,
         **owner,
+        **peer(event.peer),
         "role": event.role,
         "transport": event.transport,
         "local_ip": event.local_ip,

@@ -118,8 +118,12 @@ def number(key: str, title: str, show: Callable[[Any], str] = fmt.count, rank: i
 
 
 def _who(r: Record) -> str:
-    name = fmt.text(r["workload"])
+    name = _within(r["namespace"], r["workload"])
     return f"{name}/{fmt.text(r['container'])}" if r["container"] and r["container"] != r["workload"] else name
+
+
+def _within(namespace: str, name: str) -> str:
+    return f"{fmt.text(namespace)}/{fmt.text(name)}" if namespace else fmt.text(name)
 
 
 def _process(r: Record) -> str:
@@ -129,8 +133,15 @@ def _process(r: Record) -> str:
 
 def _peer(r: Record) -> str:
     if r["role"] == "server":
-        return f":{r['port']} < {r['remote_ip'] or 'all'}"
-    return fmt.endpoint(fmt.text(r["name"] or r["remote_ip"] or "?"), r["port"])
+        return f":{r['port']} < {_of_cluster(r) or r['remote_ip'] or 'all'}"
+    return fmt.endpoint(_of_cluster(r) or fmt.text(r["name"] or r["remote_ip"] or "?"), r["port"])
+
+
+def _of_cluster(r: Record) -> str:
+    """NAMESPACE/WORKLOAD, the service with the pod behind it, or the node; "" for who is none of them."""
+    if r["peer_kind"] == "service" and r["peer_pod"]:
+        return f"{_within(r['peer_namespace'], r['peer_service'])} > {fmt.text(r['peer_pod'])}"
+    return _within(r["peer_namespace"], r["peer_workload"])
 
 
 def _protocol(r: Record) -> str:
@@ -190,7 +201,17 @@ _OF_WORKLOAD: Final = {
     "workload_kind": "kind",
     "namespace": "namespace",
     "container": "container",
+    "pod": "pod",
     "comm": "comm",
+}
+_OF_PEER: Final = {
+    "peer_kind": "kind",
+    "peer_namespace": "namespace",
+    "peer_workload_kind": "workload_kind",
+    "peer_workload": "workload_name",
+    "peer_pod": "pod",
+    "peer_service": "service",
+    "peer_node": "node",
 }
 
 
@@ -198,6 +219,8 @@ def _value(row: FlowRow | OpRow, key: str) -> Any:
     labels = row.labels
     if attribute := _OF_WORKLOAD.get(key):
         return getattr(labels.workload, attribute)
+    if attribute := _OF_PEER.get(key):
+        return getattr(labels.peer, attribute, "")
     return getattr(row, key, None) if hasattr(row, key) else getattr(labels, key, None)
 
 
@@ -281,6 +304,8 @@ _COMMON: Final = (
     "until",
 )
 
+_PEERS: Final = ("peer_workload", "peer_namespace")
+
 FLOWS: Final = Table(
     name="flows",
     title="Connections: who talks to whom",
@@ -304,7 +329,7 @@ FLOWS: Final = Table(
     value=_value,
     record=records.flow,
     number=_number,
-    filters=(*_COMMON, "evidence"),
+    filters=(*_COMMON, *_PEERS, "evidence"),
     sortable=(
         "last_seen",
         "first_seen",
@@ -350,7 +375,7 @@ REQUESTS: Final = Table(
     value=_op_value,
     record=records.request,
     number=_number,
-    filters=(*_COMMON, "evidence", "status"),
+    filters=(*_COMMON, *_PEERS, "evidence", "status"),
     sortable=(
         "count",
         "slow",
@@ -393,7 +418,7 @@ DNS: Final = Table(
     value=_dns_value,
     record=_dns_record,
     number=_dns_number,
-    filters=(*_COMMON, "evidence", "status"),
+    filters=(*_COMMON, *_PEERS, "evidence", "status"),
     sortable=("count", "mean_ns", "question", "workload", "status", "error", "last_seen", "first_seen"),
     empty="No DNS query was seen yet.",
 )
@@ -448,6 +473,8 @@ def _events(snapshot: Snapshot, horizon: Horizon) -> list[Row]:
 def _event_value(row: RequestEvent | FailureEvent, key: str) -> Any:
     if attribute := _OF_WORKLOAD.get(key):
         return getattr(row.workload, attribute)
+    if attribute := _OF_PEER.get(key):
+        return getattr(row.peer, attribute, "")
     if key == "reason":
         return records.reason(row)
     if key == "port":
@@ -463,7 +490,7 @@ def _event_number(row: RequestEvent | FailureEvent) -> int:
 
 
 def _event_peer(r: Record) -> str:
-    return fmt.endpoint(fmt.text(r["name"] or r["remote_ip"]), r["remote_port"])
+    return fmt.endpoint(_of_cluster(r) or fmt.text(r["name"] or r["remote_ip"]), r["remote_port"])
 
 
 EVENTS: Final = Table(
@@ -485,7 +512,7 @@ EVENTS: Final = Table(
     value=_event_value,
     record=records.event,
     number=_event_number,
-    filters=(*_COMMON, "status", "reason"),
+    filters=(*_COMMON, *_PEERS, "status", "reason"),
     sortable=("time", "duration_ns", "workload", "name", "role"),
     empty="No slow or failed request and no failed connection was seen yet.",
 )

@@ -24,7 +24,7 @@ NO_ENTRY: Final = 0
 _NOTHING: Final = (0,) * len(TOTALS)
 _TELLING: Final = ("kind", "namespace", "name", "container")
 #: What else is known of a workload, whatever that is.
-_DETAILS: Final = tuple(each.name for each in fields(Workload) if each.name not in _TELLING)
+_DETAILS: Final = tuple(each.name for each in fields(Workload) if each.name not in (*_TELLING, "pod", "pod_uid"))
 _FIND_WORKLOAD: Final = (
     "SELECT id, details FROM workload WHERE kind = ? AND namespace = ? AND name = ? AND container = ?"
 )

@@ -31,6 +31,7 @@ def row_key(row: FlowRow) -> int:
         labels.evidence,
         labels.inferred,
         row.first_seen,
+        *((who.pod,) if who.pod else ()),
     )
     digest = blake2b(repr(told).encode("utf-8", "backslashreplace"), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)

@@ -50,6 +50,7 @@ class Who:
             "namespace": self.namespace,
             "container": self.container,
             "container_id": get("container_id", ""),
+            "pod": "",
             "pid": get("pid", 0),
             "comm": get("comm", ""),
             "exe": get("exe", ""),

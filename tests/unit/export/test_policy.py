@@ -9,7 +9,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factories import flow, snapshot
+from kindling.export.horizon import Horizon
 from kindling.export.policy import FORMATS, Format, policies, seen_of
+from kindling.export.tables import EXTERNAL, FLOWS, select
+from kindling.model import UNKNOWN_POD, Peer, Workload
 
 CART = {"workload": "cart", "workload_kind": "deployment", "namespace": "shop"}
 API = {
@@ -41,6 +45,9 @@ PEER = {
     "peer_workload": "ledger",
     "peer_workload_kind": "deployment",
 }
+
+
+WEB = Workload("deployment", "web", "shop", container="nginx", pod="web-1")
 
 
 def written(
@@ -187,3 +194,46 @@ def test_whatever_was_seen_the_output_is_a_list_of_policies(
                 {"toEndpoints", "toPorts"},
                 {"toEntities", "toPorts"},
             )
+
+
+def test_records_of_the_agents_own_rows() -> None:
+    """As `kindling policy` gets them: pods of one workload, a node, a service, a name outside."""
+    flows = [
+        flow(
+            workload=WEB,
+            remote_ip="10.1.0.9",
+            port=5432,
+            opened=2,
+            peer=Peer("pod", "pay", "statefulset", "db", "db-0"),
+        ),
+        flow(
+            workload=WEB,
+            remote_ip="10.1.0.8",
+            port=5432,
+            opened=3,
+            peer=Peer("pod", "pay", "statefulset", "db", "db-1"),
+        ),
+        flow(workload=WEB, remote_ip="192.0.2.1", port=10250, opened=1, peer=Peer("node", "", "node", "n1", node="n1")),
+        flow(
+            workload=WEB,
+            remote_ip="10.96.0.7",
+            port=80,
+            opened=1,
+            peer=Peer("service", "pay", "service", "api", "", "api"),
+        ),
+        flow(workload=WEB, role="server", local_ip="10.1.0.5", port=80, opened=9, peer=UNKNOWN_POD),
+        flow(workload=WEB, remote_ip="10.1.7.7", port=81, opened=1, peer=UNKNOWN_POD),
+        flow(workload=WEB, opened=4),
+    ]
+    taken = snapshot(flows=flows)
+    rows, external = (select(table, taken, Horizon())[0] for table in (FLOWS, EXTERNAL))
+    (policy,) = written(rows, external, "cilium")
+    assert policy["metadata"] == {"name": "web-seen", "namespace": "shop"}
+    ports = {rule["toPorts"][0]["ports"][0]["port"]: rule for rule in policy["spec"]["egress"] if "toPorts" in rule}
+    assert set(ports) >= {"5432", "10250", "443"}
+    (labels,) = [each["matchLabels"] for each in ports["5432"]["toEndpoints"]]
+    assert set(labels.values()) == {"pay", "db"}
+    assert ports["443"]["toFQDNs"] == [{"matchName": "example.org"}]
+    text = policies(seen_of(rows, external), "kubernetes")
+    assert "5 connections" in text, "of both pods of the workload"
+    assert "Service api of pay" in text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +11,10 @@ from hypothesis import strategies as st
 from factories import CURL, NGINX, NOON, flow, op, snapshot
 from kindling.errors import InputError
 from kindling.export import format as fmt
+from kindling.export.filters import Filter
 from kindling.export.horizon import Horizon
 from kindling.export.tables import DNS, EXTERNAL, FLOWS, REQUESTS, TABLES, Table, select
-from kindling.model import DnsAnswer, DnsRecord
+from kindling.model import UNKNOWN_POD, DnsAnswer, DnsRecord, Peer, Workload
 
 
 def test_numbers_sort_from_high_to_low() -> None:
@@ -136,3 +139,83 @@ def test_no_text_disturbs_a_terminal(text: str) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(-1, "0 s"), (99, "99 s"), (600, "10 min"), (7200, "2 h"), (2e5, "2 d")])
 def test_span(seconds: float, text: str) -> None:
     assert fmt.span(seconds) == text
+
+
+WEB_POD = Workload("deployment", "web", "shop", container="nginx", pod="web-1")
+PEERED = flow(
+    workload=WEB_POD,
+    remote_ip="10.1.0.9",
+    port=5432,
+    peer=Peer("pod", "pay", "statefulset", "db", "db-0", "db", "n2"),
+    opened=2,
+)
+CALLED = flow(
+    workload=WEB_POD, role="server", remote_ip="10.1.0.7", peer=Peer("pod", "shop", "cronjob", "report", "report-1")
+)
+CLUSTER = snapshot(
+    flows=[
+        PEERED,
+        CALLED,
+        flow(workload=WEB_POD, remote_ip="10.96.0.1", peer=Peer("service", "pay", "service", "api", "", "api")),
+        flow(workload=WEB_POD, remote_ip="10.96.0.2", peer=Peer("service", "pay", "service", "api", "api-1", "api")),
+        flow(workload=WEB_POD, remote_ip="192.0.2.1", peer=Peer("node", "", "node", "n1", node="n1")),
+        flow(workload=WEB_POD, remote_ip="10.1.9.9", name="", peer=UNKNOWN_POD),
+    ]
+)
+
+
+def test_records_say_who_is_at_the_other_end() -> None:
+    record = FLOWS.record(PEERED)
+    assert {key: record[key] for key in record if key.startswith("peer_") or key == "pod"} == {
+        "pod": "web-1",
+        "peer_kind": "pod",
+        "peer_namespace": "pay",
+        "peer_workload_kind": "statefulset",
+        "peer_workload": "db",
+        "peer_pod": "db-0",
+        "peer_service": "db",
+        "peer_node": "n2",
+    }
+    assert {value for key, value in FLOWS.record(flow()).items() if key.startswith("peer_")} == {""}
+
+
+def test_cells_show_who_is_at_the_other_end() -> None:
+    (column,) = [each for each in FLOWS.columns if each.title == "PEER"]
+    (who,) = [each for each in FLOWS.columns if each.title == "WORKLOAD"]
+    records = select(FLOWS, CLUSTER, Horizon(), sort="remote_ip")[0]
+    assert [column.show(record) for record in records] == [
+        ":443 < shop/report",
+        "pay/db:5432",
+        "10.1.9.9:443",
+        "pay/api:443",
+        "pay/api > api-1:443",
+        "n1:443",
+    ]
+    assert {who.show(record) for record in records} == {"shop/web/nginx"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "count"),
+    [
+        (Filter(peer_workload=("db",)), 1),
+        (Filter(peer_workload=("db-0", "report-*")), 2),
+        (Filter(peer_workload=("api",), peer_namespace=("pay",)), 2),
+        (Filter(peer_workload=("n1",)), 1),
+        (Filter(peer_namespace=("pay",)), 3),
+        (Filter(workload=("web-1",)), 6),
+        (Filter(search="statef"), 0),
+        (Filter(search="repo"), 1),
+    ],
+)
+def test_rows_are_chosen_by_the_other_end(wanted: Filter, count: int) -> None:
+    assert select(FLOWS, CLUSTER, Horizon(), wanted=wanted)[1] == count
+
+
+def test_nobody_of_the_cluster_is_external() -> None:
+    assert select(EXTERNAL, CLUSTER, Horizon())[1] == 0
+
+
+def test_destinations_are_those_of_a_workload_not_of_its_pods() -> None:
+    flows = [flow(workload=replace(WEB_POD, pod=f"web-{i}"), local_ip=f"10.1.0.{i}", opened=1) for i in range(3)]
+    (record,) = select(EXTERNAL, snapshot(flows=flows), Horizon())[0]
+    assert (record["connections"], record["namespace"], record["workload"], record["pod"]) == (3, "shop", "web", "")

@@ -9,6 +9,7 @@ import pytest
 
 from factories import CURL, NOON, SHOP, flow
 from kindling.inventory.counters import COUNTERS, EVIDENCE, EVIDENCE_UNITS, FAILED
+from kindling.model import Workload
 from kindling.model.codes import FAILURE_NAMES
 from unit.inventory.store_factory import records, store, sums, write
 
@@ -41,6 +42,7 @@ def test_an_entry_has_what_its_rows_counted(tmp_path: Path) -> None:
             "namespace": "",
             "container": "shop",
             "container_id": "0123456789ab",
+            "pod": "",
             "pid": 99,
             "comm": "node",
             "exe": "",
@@ -211,3 +213,14 @@ def test_a_clock_that_is_set_forward_keeps_the_first_sight(tmp_path: Path) -> No
     write(kept, row)
     (entry,) = records(kept)
     assert (entry["first_seen"], entry["last_seen"]) == (60.0, NOON)
+
+
+def test_pods_of_one_workload_are_one_entry(tmp_path: Path) -> None:
+    """Each counts for itself: rows that differ by their pod only are told apart."""
+    kept = store(tmp_path)
+    rows = [flow(workload=Workload("deployment", "web", "shop", pod=f"web-{i}"), opened=i) for i in (1, 2)]
+    write(kept, *rows)
+    rows[0].opened = 5
+    write(kept, *rows)
+    (record,) = records(kept)
+    assert (record["namespace"], record["workload"], record["pod"], record["connections"]) == ("shop", "web", "", 7)
