@@ -48,12 +48,12 @@ class Identifier:
         if process and self._host:
             self._host.met(netns, tgid)
         paths = [self._path(cgroup, process), *(process.cgroups if process else ())]
-        found = workload_of([path for path in paths if path], comm, tgid, process, self._names_of)
-        return self._pods.again(found) if self._pods else found
+        return self._now(workload_of([path for path in paths if path], comm, tgid, process, self._names_of))
 
     def adopted(self, owner: int) -> Workload | None:
         """The workload behind an id that `older_sockets` gave."""
-        return self._adopted.get(owner)
+        found = self._adopted.get(owner)
+        return self._now(found) if found else None
 
     def older_sockets(self) -> dict[int, tuple[int, int, int]]:
         """Sockets that are there already, by cookie: id of the owner, process, number of the role.
@@ -79,9 +79,14 @@ class Identifier:
             return owner
         owner = INFERRED_OWNER | (process.started & 0x7FFF_FFFF) << 32 | process.pid
         if owner not in self._adopted:
-            found = workload_of(process.cgroups, process.comm, process.pid, process, self._names_of, inferred=True)
-            self._adopted[owner] = self._pods.again(found) if self._pods else found
+            self._adopted[owner] = workload_of(
+                process.cgroups, process.comm, process.pid, process, self._names_of, inferred=True
+            )
         return owner
+
+    def _now(self, workload: Workload) -> Workload:
+        """The same, as its pod is known now."""
+        return self._pods.again(workload) if self._pods else workload
 
     def _same(self, process: Process | None, comm: bytes, cgroup: int) -> Process | None:
         """The process, unless it has become another program since, or another process has got its pid."""

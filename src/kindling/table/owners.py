@@ -144,11 +144,11 @@ class Owners:
 
     def pending(self, owner: int) -> bool:
         """Whether the owner will probably have another workload in a moment. Not so for longer than 10 s."""
-        until = self._open.get(owner)
-        if self._late is None or until is None or until < self._now:
+        if self._late is None:
             return False
         workload = self.workload(owner)
-        return workload is not None and self._late.expected(workload)
+        until = self._open.get(owner)
+        return workload is not None and until is not None and self._now <= until and self._late.expected(workload)
 
     def take_changed(self) -> dict[int, Workload]:
         """Owners that have another workload than at the last call, with that one."""
@@ -158,6 +158,8 @@ class Owners:
     def _ask_adopted(self, owner: int) -> Workload | None:
         workload = self._identify.adopted(owner)
         if workload is not None:
+            if self._late:  # it was found when the agent started: more may be known since
+                workload = self._late.again(workload)
             self._inferred[owner] = workload
             self._journal.put(Who(owner, workload))
             self._watch(owner, workload)

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from kindling.identity import identifier as identifier_module
 from kindling.identity.cgroups import CgroupPaths
 from kindling.identity.identifier import Identifier
 from kindling.identity.pods import InPods
-from kindling.model import Workload
+from kindling.identity.sockets import OlderSocket
+from kindling.model import RoleNumber, Workload
 from unit.identity.host import Host
 
 ID = "0123456789abcdef" * 4
@@ -158,3 +160,17 @@ def test_what_runs_in_no_pod(pods: InPods, cluster: Cluster, workload: Workload)
 def test_a_container_of_docker_is_not_waited_for(pods: InPods) -> None:
     workload = Workload("container", "web", container="web", container_id=SHORT)
     assert (pods.again(workload), pods.expected(workload)) == (workload, False)
+
+
+def test_an_older_socket_of_a_pod_that_is_told_of_after_it_was_found(
+    host: Host, identifier: Identifier, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.process(7, "nginx", cgroup=f"{CGROUPFS}/{ID}")
+    monkeypatch.setattr(identifier_module, "older_sockets", lambda _: [OlderSocket(5, RoleNumber.SERVER, 7)])
+    ((owner, _, _),) = identifier.older_sockets().values()
+    first = identifier.adopted(owner)
+    cluster.containers[SHORT] = replace(POD, container="nginx")
+    assert first == Workload("container", SHORT, container=SHORT)
+    found = identifier.adopted(owner)
+    assert found == Workload("deployment", "web", "shop", "nginx", "web-1")
+    assert found.inferred

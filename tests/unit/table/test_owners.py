@@ -172,7 +172,7 @@ def test_older_sockets_of_a_pod_get_its_name_too() -> None:
     owners = late_owners(Probe(), pods)
     owners.load(1.0)
     older = 1 << 63 | 7
-    assert (owners.workload(older), owners.pending(older)) == (CONTAINER, True)
+    assert (owners.pending(older), owners.workload(older)) == (True, CONTAINER)
     pods.tell()
     owners.load(2.0)
     assert (owners.workload(older), owners.take_changed()) == (POD, {older: CONTAINER})
