@@ -29,8 +29,7 @@ ERRNO: Final = {
 
 class _TcpSection(Section[FlowRow]):
     def __init__(self, budget: Budget, is_idle: Callable[[FlowRow], bool], node: str, endpoints: Endpoints) -> None:
-        super().__init__(budget, is_idle)
-        self.node = node
+        super().__init__(budget, is_idle, node)
         self.node_ip = ""
         """The address that the cluster knows this node by."""
         self.endpoints = endpoints

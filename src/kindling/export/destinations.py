@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Collection, Hashable
 from typing import Final
 
 from kindling.export import families as f
-from kindling.export.budget import Budget
 from kindling.export.connections import failures, sum_failures
 from kindling.export.lines import Lines, prefixed
 from kindling.export.peers import side
@@ -24,10 +23,6 @@ class DestinationSection(Section[FlowRow]):
     families = _FAMILIES
     cost = 4
     share = 0.20
-
-    def __init__(self, budget: Budget, is_idle: Callable[[FlowRow], bool], node: str) -> None:
-        super().__init__(budget, is_idle)
-        self.node = node
 
     def takes(self, row: FlowRow) -> bool:
         return row.labels.outside

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Final
 
 from kindling.export import families as f
-from kindling.export.budget import Budget
 from kindling.export.durations import HistogramSection
 from kindling.export.lines import Lines
 from kindling.export.peers import side
@@ -38,10 +37,6 @@ class DnsQuerySection(Section[OpRow]):
     families = (f.DNS_REQUESTS, f.DNS_UNANSWERED)
     cost = 1
     share = 0.02
-
-    def __init__(self, budget: Budget, is_idle: Callable[[OpRow], bool], node: str) -> None:
-        super().__init__(budget, is_idle)
-        self.node = node
 
     def takes(self, row: OpRow) -> bool:
         return row.labels.protocol == _PROTOCOL

@@ -33,10 +33,6 @@ class HistogramSection(Section[OpRow]):
 
     cost = len(LE) + 2
 
-    def __init__(self, budget: Budget, is_idle: Callable[[OpRow], bool], node: str) -> None:
-        super().__init__(budget, is_idle)
-        self.node = node
-
     def values(self, row: OpRow) -> Totals:
         return (row.duration_ns, *row.hist.tolist())
 

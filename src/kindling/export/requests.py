@@ -35,8 +35,7 @@ class RequestSection(Section[OpRow]):
     share = 0.05
 
     def __init__(self, budget: Budget, is_idle: Callable[[OpRow], bool], node: str, endpoints: Endpoints) -> None:
-        super().__init__(budget, is_idle)
-        self.node = node
+        super().__init__(budget, is_idle, node)
         self.endpoints = endpoints
 
     def values(self, row: OpRow) -> Totals:
@@ -189,10 +188,6 @@ class ErrorSection(Section[OpRow]):
     families = (f.REQUEST_ERRORS,)
     cost = 1
     share = 0.02
-
-    def __init__(self, budget: Budget, is_idle: Callable[[OpRow], bool], node: str) -> None:
-        super().__init__(budget, is_idle)
-        self.node = node
 
     def takes(self, row: OpRow) -> bool:
         return row.labels.error

@@ -54,7 +54,9 @@ class Section(ABC, Generic[Row]):
     folds: ClassVar[bool] = True
     """Without room rows are added up under `other`. Gauges cannot be: they are left out."""
 
-    def __init__(self, budget: Budget, is_idle: Callable[[Row], bool]) -> None:
+    def __init__(self, budget: Budget, is_idle: Callable[[Row], bool], node: str = "") -> None:
+        self.node = node
+        """For the labels of this end."""
         self._budget = budget
         for family in self.families:
             budget.dropped[family.name] = 0

@@ -7,7 +7,7 @@ by counting this family, so every address outside this host has a series of its 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Final
 
@@ -131,10 +131,6 @@ class AddressSection(Section[FlowRow]):
     cost = 1
     share = 0.15
     folds = False
-
-    def __init__(self, budget: Budget, is_idle: Callable[[FlowRow], bool], node: str) -> None:
-        super().__init__(budget, is_idle)
-        self.node = node
 
     def takes(self, row: FlowRow) -> bool:
         return row.labels.outside
