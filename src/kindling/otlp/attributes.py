@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kindling.model import FlowLabels, OpLabels, RequestEvent
+from kindling.model import FlowLabels, OpLabels, Peer, RequestEvent
 from kindling.otlp.messages import Attributes, Value
 from kindling.protocols import by_name
 
@@ -23,6 +23,7 @@ def flow_attributes(flow: FlowLabels) -> Attributes:
         "network.transport": flow.transport,
         "network.protocol.name": flow.protocol,
         **_ends(flow.role, flow.local_ip, flow.remote_ip, flow.port, flow.name),
+        **_peer(flow.peer),
     }
     if flow.role != "server":
         pairs |= {
@@ -42,6 +43,7 @@ def operation_attributes(op: OpLabels) -> Attributes:
         "network.transport": op.transport,
         "network.protocol.name": op.protocol,
         **_ends(op.role, op.local_ip, op.remote_ip, op.port, op.name),
+        **_peer(op.peer),
         **_request(op.protocol, op.operation, op.content),
         **_outcome(op.protocol, op.role, op.status, error=op.error),
         **({"kindling.inferred": True} if op.inferred else {}),
@@ -56,6 +58,7 @@ def event_attributes(event: RequestEvent) -> Attributes:
         "network.transport": event.transport,
         "network.protocol.name": event.protocol,
         **_ends(event.role, event.local_ip, event.remote_ip, port, event.name),
+        **_peer(event.peer),
         "network.local.address": event.local_ip,
         "network.local.port": event.local_port,
         "network.peer.address": event.remote_ip,
@@ -86,6 +89,21 @@ def _ends(role: str, local_ip: str, remote_ip: str, port: int, name: str) -> Att
     if role == "server":
         return {"server.address": local_ip, "server.port": port, "client.address": remote_ip}
     return {"server.address": name or remote_ip, "server.port": port, "network.peer.address": remote_ip}
+
+
+def _peer(peer: Peer | None) -> Attributes:
+    """Who of the cluster is at the other end. The conventions have names for the resource itself only."""
+    if peer is None:
+        return {}
+    return {
+        "kindling.peer.kind": peer.kind,
+        "kindling.peer.namespace": peer.namespace,
+        "kindling.peer.workload.kind": peer.workload_kind,
+        "kindling.peer.workload.name": peer.workload_name,
+        "kindling.peer.pod": peer.pod,
+        "kindling.peer.service": peer.service,
+        "kindling.peer.node": peer.node,
+    }
 
 
 def _request(protocol: str, operation: str, content: str) -> Attributes:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import factories as make
+from kindling.model import Peer, Workload
 from kindling.otlp.attributes import event_attributes, flow_attributes, is_failure, operation_attributes
 from kindling.otlp.resources import resource_attributes
 
@@ -59,3 +62,33 @@ def test_workloads_of_two_nodes_are_two_instances() -> None:
     assert one["service.name"] == other["service.name"] == "shop"
     assert one["service.instance.id"] != other["service.instance.id"]
     assert one == resource_attributes(make.SHOP, "node-1")
+
+
+def test_a_pod_is_a_resource() -> None:
+    pod = Workload("deployment", "web", "shop", container="nginx", pod="web-1", pod_uid="u1")
+    found = resource_attributes(pod, "n1")
+    assert {key: value for key, value in found.items() if key.startswith("k8s.")} == {
+        "k8s.namespace.name": "shop",
+        "k8s.pod.name": "web-1",
+        "k8s.pod.uid": "u1",
+        "k8s.container.name": "nginx",
+        "k8s.node.name": "n1",
+        "k8s.deployment.name": "web",
+    }
+    other = resource_attributes(replace(pod, pod="web-2"), "n1")
+    assert other["service.instance.id"] != found["service.instance.id"]
+
+
+def test_a_controller_that_the_conventions_do_not_know() -> None:
+    found = resource_attributes(Workload("cluster", "pg", "db", pod="pg-1"), "n1")
+    assert found["service.name"] == "pg"
+    assert "k8s.cluster.name" not in found, "it means the name of the whole cluster"
+
+
+def test_who_of_the_cluster_is_at_the_other_end() -> None:
+    db = Peer("pod", "pay", "statefulset", "db", "db-0", "db", "n2")
+    rows = flow_attributes(make.flow(peer=db).labels), operation_attributes(make.op((1,), peer=db).labels)
+    for found in (*rows, event_attributes(make.request_event(peer=db))):
+        assert found["kindling.peer.workload.name"] == "db"
+        assert (found["kindling.peer.kind"], found["kindling.peer.service"]) == ("pod", "db")
+    assert not [key for key in flow_attributes(make.flow().labels) if key.startswith("kindling.peer")]
