@@ -11,20 +11,19 @@ What this machine's own network namespace has is left as it is.
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import NAMESPACE_DNS, uuid5
 
 from apiserver import ApiServer
 from certificates import authority
 from live.cgroups import Driver, Qos, cgroup, container_path, pod_path
-from live.dnat import PLANES, Endpoint, Plane, Virtual, missing
+from live.dnat import PLANES, Plane, Virtual, missing
 from live.netns import Namespace, Process, end_all, namespace
 
 NODE: Final = "worker-1"
@@ -41,6 +40,8 @@ SERVICES = "/api/v1/services"
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 NODES = "/api/v1/nodes"
 
+#: Holds the network namespace of a pod as long as it lives; the API server does not name it.
+_SANDBOX: Final = ""
 _TOKEN: Final = "a-token-of-the-service-account"
 _LONGEST_NAME: Final = 15
 """Of an interface (IFNAMSIZ - 1)."""
@@ -72,6 +73,15 @@ class Owner:
     name: str
     hash: str = ""
     """The label pod-template-hash."""
+
+
+class Port(NamedTuple):
+    port: int
+    target: int
+    """The pods' own."""
+    transport: str = "tcp"
+    name: str = ""
+    node_port: int = 0
 
 
 @dataclass
@@ -206,12 +216,16 @@ class LittleCluster:
         if number:
             self._plug_in(made)
         resolv = self._resolver(space)
-        for each in [*init, *(containers or [name.partition("-")[0]])]:
+        for each in [_SANDBOX, *init, *(containers or [name.partition("-")[0]])]:
             identity = blake2b(f"{full_name}/{each}".encode(), digest_size=32).hexdigest()
             path = container_path(pod_path(in_path, driver, qos), identity, driver)
             folder = stack.enter_context(cgroup(path, hierarchy))
-            container = made.containers[each] = Container(each, identity, where, (folder,), resolv)
+            container = Container(each, identity, where, (folder,), resolv)
             stack.callback(end_all, container.processes)
+            if each == _SANDBOX:
+                container.start("sleep", "infinity")
+            else:
+                made.containers[each] = container
         self.pods[full_name] = made
         if told:
             self.tell(made, owner, init, in_path if static else "")
@@ -267,59 +281,41 @@ class LittleCluster:
     # --- services ---------------------------------------------------------------------------
 
     def service(
-        self,
-        full_name: str,
-        addresses: Sequence[str],
-        ports: Sequence[tuple[str, int, int]],
-        backends: Sequence[Pod],
-        *,
-        plane: Plane,
-        node_port: int = 0,
-        **spec: Any,
+        self, full_name: str, addresses: Sequence[str], ports: Sequence[Port], backends: Sequence[Pod], plane: Plane
     ) -> None:
-        """`ports`: transport, port of the service, port of the pods. `addresses`: IPv4, IPv6 or both."""
+        """`addresses`: IPv4, IPv6 or both; those behind the first of a family are its externalIPs."""
         space, _, name = full_name.partition("/")
+        four, six = ([each for each in addresses if (":" in each) == wanted] for wanted in (False, True))
+        virtual = [*four[:1], *six[:1]]
         listed = [
-            {"port": port, "protocol": transport.upper(), "targetPort": target, "nodePort": node_port}
-            for transport, port, target in ports
+            {"name": p.name, "port": p.port, "protocol": p.transport.upper(), "nodePort": p.node_port} for p in ports
         ]
-        self.api.put(
-            SERVICES,
-            {
-                "metadata": {"name": name, "namespace": space},
-                "spec": {"clusterIP": addresses[0], "clusterIPs": list(addresses), "ports": listed, **spec},
-            },
-        )
-        for six in (False, True):
-            self._put_slice(space, name, ports, backends, six)
-            for transport, port, target in ports:
-                targets = tuple((_address(pod, six), target) for pod in backends)
-                places = [each for each in [*addresses, *spec.get("externalIPs", ())] if (":" in each) == six]
-                self._forward(plane, places, port, targets, transport)
-                if node_port:
-                    self._forward(plane, [""], node_port, targets, transport)
+        spec = {"clusterIP": virtual[0], "clusterIPs": virtual, "externalIPs": [*four[1:], *six[1:]], "ports": listed}
+        self.api.put(SERVICES, {"metadata": {"name": name, "namespace": space}, "spec": spec})
+        for family in (four, six):
+            if not family:
+                continue
+            targets = [_address(pod, family is six) for pod in backends]
+            self.slice(full_name, targets, ports)
+            for port in ports:
+                ends = tuple((target, port.target) for target in targets)
+                for address in family:
+                    plane.add(self.node, Virtual(address, port.port, ends, port.transport))
+                if port.node_port:
+                    plane.add(self.node, Virtual("", port.node_port, ends, port.transport))
 
-    def _forward(
-        self, plane: Plane, places: Sequence[str], port: int, targets: tuple[Endpoint, ...], transport: str
-    ) -> None:
-        for address in places:
-            plane.add(self.node, Virtual(address, port, targets, transport))
-
-    def _put_slice(
-        self, space: str, name: str, ports: Sequence[tuple[str, int, int]], backends: Sequence[Pod], six: bool
-    ) -> None:
-        endpoints = [
-            {"addresses": [_address(pod, six)], "targetRef": {"kind": "Pod", "name": pod.name, "namespace": space}}
-            for pod in backends
-        ]
+    def slice(self, service: str, addresses: Sequence[str], ports: Sequence[Port]) -> None:
+        """What answers for a service, of one family."""
+        space, _, name = service.partition("/")
+        family = "IPv6" if ":" in addresses[0] else "IPv4"
         labels = {"kubernetes.io/service-name": name}
         self.api.put(
             SLICES,
             {
-                "metadata": {"name": f"{name}-{'v6' if six else 'v4'}", "namespace": space, "labels": labels},
-                "addressType": "IPv6" if six else "IPv4",
-                "endpoints": endpoints,
-                "ports": [{"port": target, "protocol": transport.upper()} for transport, _, target in ports],
+                "metadata": {"name": f"{name}-{family.lower()}", "namespace": space, "labels": labels},
+                "addressType": family,
+                "endpoints": [{"addresses": [each]} for each in addresses],
+                "ports": [{"name": p.name, "port": p.target, "protocol": p.transport.upper()} for p in ports],
             },
         )
 
@@ -394,16 +390,6 @@ class LittleCluster:
 def little_cluster(folder: Path) -> Iterator[LittleCluster]:
     with ExitStack() as stack:
         yield LittleCluster(stack, folder)
-
-
-def until(seconds: float, true: Any) -> bool:
-    """Whether something came true in that time."""
-    end = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def _address(pod: Pod, six: bool) -> str:
