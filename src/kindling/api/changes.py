@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kindling.export.order import Row
-from kindling.export.tables import Table
+from kindling.export.table import Table
 
 #: Readings of which is remembered what came and went: a reader that was away for longer gets everything.
 REMEMBERED: Final = 64

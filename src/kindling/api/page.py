@@ -10,7 +10,8 @@ from typing import Final
 from kindling.export import format as fmt
 from kindling.export.coverage import coverage, coverage_lines
 from kindling.export.horizon import Horizon
-from kindling.export.tables import TABLES, Table, select
+from kindling.export.table import Table, select
+from kindling.export.tables import TABLES
 from kindling.model import Snapshot
 
 MAX_ROWS = 200

@@ -45,7 +45,8 @@ from kindling.export.coverage import coverage
 from kindling.export.filters import Filter
 from kindling.export.order import Order, Row
 from kindling.export.record_types import CoverageRecord
-from kindling.export.tables import DNS, EVENTS, EXTERNAL, FLOWS, REQUESTS, Table, chosen
+from kindling.export.table import Table, chosen
+from kindling.export.tables import DNS, EVENTS, EXTERNAL, FLOWS, REQUESTS
 
 #: A comment shows that the agent is still there, to the reader and to what stands between.
 HEARTBEAT_SECONDS: Final = 15.0

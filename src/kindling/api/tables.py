@@ -17,7 +17,8 @@ from kindling.api.view import View
 from kindling.errors import InputError
 from kindling.export.coverage import coverage
 from kindling.export.order import Order, Place, Row
-from kindling.export.tables import DNS, EVENTS, FLOWS, REQUESTS, Table, matching
+from kindling.export.table import Table, matching
+from kindling.export.tables import DNS, EVENTS, FLOWS, REQUESTS
 
 _TABLES: Final = (FLOWS, REQUESTS, DNS, EVENTS)
 

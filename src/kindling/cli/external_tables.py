@@ -7,15 +7,13 @@ from dataclasses import replace
 from typing import Final
 
 from kindling.export import format as fmt
+from kindling.export.cells import FAILED, PROCESS, PROTOCOL, WORKLOAD, number, text
 from kindling.export.records import Record
-from kindling.export.tables import EXTERNAL, FAILED, PROCESS, PROTOCOL, WORKLOAD, Column, Table, number
+from kindling.export.table import Column, Table
+from kindling.export.tables import EXTERNAL
 
 _TITLES: Final = {"destination": "DESTINATION", "workload": "WORKLOAD", "domain": "DOMAIN", "scope": "SCOPE"}
 GROUPINGS: Final = tuple(_TITLES)
-
-
-def _text(key: str) -> Callable[[Record], str]:
-    return lambda r: fmt.text(r[key])
 
 
 def _moment(key: str) -> Callable[[Record], str]:
@@ -55,10 +53,10 @@ _TIMES: Final = (
 ENTRIES: Final = replace(
     EXTERNAL,
     columns=(
-        Column("destination", "DESTINATION", _text("destination"), least=24),
-        Column("evidence", "KNOWN BY", _text("evidence"), rank=5),
+        Column("destination", "DESTINATION", text("destination"), least=24),
+        Column("evidence", "KNOWN BY", text("evidence"), rank=5),
         Column("addresses", "ADDRESS", _addresses, least=16, rank=7),
-        Column("port", "PORT", _text("port"), "right"),
+        Column("port", "PORT", text("port"), "right"),
         PROTOCOL,
         Column("scope", "SCOPE", _scope, rank=5),
         WORKLOAD,
@@ -75,7 +73,7 @@ ENTRIES: Final = replace(
 
 def group_table(by: str) -> Table:
     """Entries put together by one of GROUPINGS."""
-    value = Column(by, _TITLES[by], _text(by), least=24)
+    value = Column(by, _TITLES[by], text(by), least=24)
     return replace(
         EXTERNAL,
         columns=(
@@ -98,7 +96,7 @@ HISTORY: Final = replace(
     EXTERNAL,
     title="Destinations outside this host, day by day (UTC)",
     columns=(
-        Column("day", "DAY", _text("day")),
+        Column("day", "DAY", text("day")),
         number("entries", "ENTRIES"),
         _CONNECTIONS,
         Column("connections_by_evidence", "NAMED", _named, "right"),

@@ -16,7 +16,7 @@ import click
 from kindling.cli.widths import cut, display_width, padded
 from kindling.export.escape import terminal
 from kindling.export.records import Record
-from kindling.export.tables import Column, Table
+from kindling.export.table import Column, Table
 
 GAP = "  "
 #: So many columns are left on the narrowest terminal.

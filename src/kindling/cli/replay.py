@@ -16,7 +16,8 @@ from kindling.cli.show import TABLE_LIMIT, answer_lines, write_rows
 from kindling.cli.writers import write_json, write_ndjson
 from kindling.export.coverage import coverage_lines
 from kindling.export.records import Record
-from kindling.export.tables import EVENTS, TABLES, Table
+from kindling.export.table import Table
+from kindling.export.tables import EVENTS, TABLES
 
 if TYPE_CHECKING:
     from kindling.model import Snapshot
@@ -107,7 +108,7 @@ class _Answers:
 
     def of(self, table: Table, limit: int) -> dict[str, Any]:
         """`limit` 0: all rows."""
-        from kindling.export.tables import select
+        from kindling.export.table import select
 
         rows, _ = select(table, self._snapshot, self._horizon, sort=self._sort)
         rows = [row for row in rows if self._wanted(row)]

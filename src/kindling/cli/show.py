@@ -15,7 +15,7 @@ from kindling.cli.options import Filters
 from kindling.cli.render import colourful, table_lines, terminal_width
 from kindling.cli.writers import write_csv, write_json, write_markdown, write_ndjson
 from kindling.export.coverage import coverage_lines
-from kindling.export.tables import Table
+from kindling.export.table import Table
 
 TABLE_LIMIT = 50
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 from kindling.export.coverage import coverage_lines
 from kindling.export.escape import csv_text, markdown
 from kindling.export.records import Record
-from kindling.export.tables import Table
+from kindling.export.table import Table
 
 #: Unix seconds in JSON, written for people in CSV.
 TIMES: Final = frozenset({"time", "first_seen", "last_seen"})

@@ -13,7 +13,8 @@ from kindling.cli.main import cli
 from kindling.cli.render import table_lines
 from kindling.cli.widths import display_width
 from kindling.export.horizon import Horizon
-from kindling.export.tables import TABLES, select
+from kindling.export.table import select
+from kindling.export.tables import TABLES
 from kindling.model import DnsAnswer, DnsRecord, Snapshot
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -15,7 +15,8 @@ from factories import NGINX, NOON, SHOP, failure_event, flow, op, request_event,
 from kindling.errors import InputError
 from kindling.export.filters import LONGEST_VALUE, MOST_VALUES, Filter, pattern
 from kindling.export.horizon import Horizon
-from kindling.export.tables import DNS, EVENTS, EXTERNAL, FLOWS, REQUESTS, matching
+from kindling.export.table import matching
+from kindling.export.tables import DNS, EVENTS, EXTERNAL, FLOWS, REQUESTS
 
 VIEW = snapshot(
     flows=[

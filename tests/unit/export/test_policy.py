@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from factories import flow, snapshot
 from kindling.export.horizon import Horizon
 from kindling.export.policy import FORMATS, Format, policies, seen_of
-from kindling.export.tables import EXTERNAL, FLOWS, select
+from kindling.export.table import select
+from kindling.export.tables import EXTERNAL, FLOWS
 from kindling.model import UNKNOWN_POD, Peer, Workload
 
 CART = {"workload": "cart", "workload_kind": "deployment", "namespace": "shop"}

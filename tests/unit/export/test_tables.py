@@ -13,7 +13,8 @@ from kindling.errors import InputError
 from kindling.export import format as fmt
 from kindling.export.filters import Filter
 from kindling.export.horizon import Horizon
-from kindling.export.tables import DNS, EXTERNAL, FLOWS, REQUESTS, TABLES, Table, select
+from kindling.export.table import Table, select
+from kindling.export.tables import DNS, EXTERNAL, FLOWS, REQUESTS, TABLES
 from kindling.model import UNKNOWN_POD, DnsAnswer, DnsRecord, Peer, Workload
 
 

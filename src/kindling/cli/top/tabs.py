@@ -8,7 +8,8 @@ from typing import Final
 
 from kindling.export import format as fmt
 from kindling.export.records import Record
-from kindling.export.tables import DNS, EVENTS, EXTERNAL, FLOWS, REQUESTS, Column, Table
+from kindling.export.table import Column, Table
+from kindling.export.tables import DNS, EVENTS, EXTERNAL, FLOWS, REQUESTS
 
 #: Sort key of what changes fastest; told from two looks, so no agent knows it.
 RATE: Final = "rate"

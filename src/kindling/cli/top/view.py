@@ -14,7 +14,7 @@ from kindling.cli.widths import cut, padded
 from kindling.export import format as fmt
 from kindling.export.coverage import coverage_lines
 from kindling.export.escape import terminal
-from kindling.export.tables import Column
+from kindling.export.table import Column
 
 Style = Literal["plain", "title", "header", "failed", "bar", "warning"]
 
