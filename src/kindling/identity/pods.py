@@ -9,6 +9,8 @@ from kindling.model.workload import Workload
 
 #: Kinds of those that no controller is known of.
 _UNTOLD: Final = frozenset({"container", "unit", "process", "unknown"})
+#: Kinds of those whose cgroup tells nothing, or is not known.
+_PLACELESS: Final = frozenset({"process", "unknown"})
 
 
 class Pods(Protocol):
@@ -31,6 +33,10 @@ class Pods(Protocol):
         """
         ...
 
+    def at(self, address: str, when: float) -> Workload | None:
+        """What controls the pod of this node that had an address of its own at a time (unix seconds)."""
+        ...
+
 
 class InPods:
     """Gives those in pods the names of their pods. Satisfies `kindling.table.owners.Late`."""
@@ -47,17 +53,14 @@ class InPods:
         if not _contained(workload):
             return workload
         found = self._pods.workload(workload.container_id, workload.pod_uid)
-        if found is None:
-            return workload
-        return replace(
-            found,
-            container=found.container or workload.container,
-            container_id=workload.container_id,
-            pid=workload.pid,
-            comm=workload.comm,
-            exe=workload.exe,
-            inferred=workload.inferred,
-        )
+        return _as(found, workload) if found else workload
+
+    def at(self, workload: Workload, address: str, when: float) -> Workload:
+        """The same, where a process used a pod's own address: only what runs in the pod can. Its cgroup was gone before
+        anybody looked: a container that ran for a moment.
+        """
+        found = self._pods.at(address, when) if workload.kind in _PLACELESS else None
+        return _as(found, workload) if found else workload
 
     def final(self, workload: Workload) -> bool:
         """Whether it is in no pod, or pod and container are known by name."""
@@ -69,6 +72,18 @@ class InPods:
     def expected(self, workload: Workload) -> bool:
         """Whether it surely is in a pod, and somebody can be asked."""
         return bool(workload.pod_uid) and self._pods.hopeful and not self.final(workload)
+
+
+def _as(found: Workload, workload: Workload) -> Workload:
+    return replace(
+        found,
+        container=found.container or workload.container,
+        container_id=workload.container_id,
+        pid=workload.pid,
+        comm=workload.comm,
+        exe=workload.exe,
+        inferred=workload.inferred,
+    )
 
 
 def _contained(workload: Workload) -> bool:

@@ -27,6 +27,11 @@ class OwnPods:
         found = self._cluster.container(container_id, pod_uid)
         return workload_of(found) if found else None
 
+    def at(self, address: str, when: float) -> Workload | None:
+        pod = self._cluster.pods.at(address, when)
+        here = pod and self._cluster.node in {"", pod.node}
+        return workload_of(KnownContainer(pod, "")) if pod and here else None
+
     def unobserved(self) -> Collection[tuple[str, str]]:
         """Namespace and name of the pods that an annotation excludes."""
         return self._cluster.pods.unobserved

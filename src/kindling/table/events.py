@@ -101,7 +101,7 @@ class Events:
             self._lose("event_unreadable")
             return
         head = row["head"]
-        workload = self._workload(head)
+        workload = self._workload(head, moment)
         client = ROLES.get(int(head["role"])) == "client"
         time = moment.to_unix(int(head["ts"]))
         found = [(address, r.ttl) for r in message.records for address in r.addresses]
@@ -140,7 +140,7 @@ class Events:
         local_ip, local_port = address_text(head["local"].tobytes()), int(head["local_port"])
         return RequestEvent(
             time=moment.to_unix(int(head["ts"])),
-            workload=self._workload(head),
+            workload=self._workload(head, moment),
             pid=int(head["tgid"]),
             role=role,
             transport=transport_name(int(head["transport"])),
@@ -169,7 +169,7 @@ class Events:
         row = np.frombuffer(event, self._failure, 1)[0]
         head = row["head"]
         reason = int(row["reason"])
-        workload = self._workload(head)
+        workload = self._workload(head, moment)
         remote_ip = address_text(head["remote"].tobytes())
         time = moment.to_unix(int(head["ts"]))
         return FailureEvent(
@@ -188,8 +188,9 @@ class Events:
             peer=self._peer(head, moment),
         )
 
-    def _workload(self, head: Any) -> Workload:
-        return self._owners.workload(int(head["owner"])) or UNKNOWN
+    def _workload(self, head: Any, moment: Moment) -> Workload:
+        local, when = address_text(head["local"].tobytes()), moment.to_unix(int(head["ts"]))
+        return self._owners.workload_at(int(head["owner"]), local, when) or UNKNOWN
 
     def _peer(self, head: Any, moment: Moment) -> Peer | None:
         return self._naming.peering.find(

@@ -151,7 +151,7 @@ class FlowTable:
         """The row of open connections whose slot had been given back, unless one of the ends is another one by now."""
         if row is self.other:
             return row
-        labels = self._naming.owned(self._naming.renamed(row.labels, now, now, keep_name=True), key)
+        labels = self._naming.owned(self._naming.renamed(row.labels, now, now, keep_name=True), key, now)
         return row if labels == row.labels else self._row(labels, now)
 
     def _attach(self, slot: int, binding: _Binding) -> None:
@@ -347,7 +347,7 @@ class FlowTable:
             binding = self._bindings.get(slot)
             if binding is None or binding.row is self.other:
                 continue
-            labels = self._naming.owned(binding.row.labels, self._key[slot])
+            labels = self._naming.owned(binding.row.labels, self._key[slot], now)
             row = self._row(labels, now)
             if row is not binding.row and row is not self.other:
                 self._move(slot, binding, row)

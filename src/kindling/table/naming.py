@@ -85,7 +85,8 @@ class FlowNaming:
     def labels(self, key: Any, now: float, since: float | None = None) -> tuple[FlowLabels, bool]:
         """Labels by what is known, and whether that is all there is to know. `since`: first seen then."""
         owner = int(key["owner"])
-        found = self._owners.workload(owner)
+        local_ip, when = address_text(key["local"].tobytes()), now if since is None else since
+        found = self._owners.workload_at(owner, local_ip, when)
         workload = found or UNKNOWN
         name_id = int(key["name"])
         host = self._names.host(name_id) if name_id else (0, "")
@@ -101,8 +102,7 @@ class FlowNaming:
             name, evidence = self.name(workload, remote_ip, now)
         place = self.scopes.place(remote_ip)
         port, transport = int(key["port"]), transport_name(int(key["transport"]))
-        local_ip = address_text(key["local"].tobytes())
-        peer = self.peering.find(role, remote_ip, port, transport, now if since is None else since, local_ip)
+        peer = self.peering.find(role, remote_ip, port, transport, when, local_ip)
         labels = FlowLabels(
             workload=workload,
             role=role,
@@ -125,9 +125,9 @@ class FlowNaming:
         """Whether it will probably be known in a moment who it is."""
         return self._owners.pending(int(key["owner"]))
 
-    def owned(self, labels: FlowLabels, key: Any) -> FlowLabels:
+    def owned(self, labels: FlowLabels, key: Any, now: float) -> FlowLabels:
         """The same labels, with the workload that is behind the owner now."""
-        workload = self._owners.workload(int(key["owner"]))
+        workload = self._owners.workload_at(int(key["owner"]), labels.local_ip, now)
         if workload is None or workload == labels.workload:
             return labels
         return replace(labels, workload=workload)

@@ -46,6 +46,10 @@ class Late(Protocol):
         """What is known now of a workload that was given before."""
         ...
 
+    def at(self, workload: Workload, address: str, when: float) -> Workload:
+        """What is known of it by the address of its own that it used at a time (unix seconds)."""
+        ...
+
     def final(self, workload: Workload) -> bool:
         """Whether no more can be learned of it."""
         ...
@@ -142,6 +146,11 @@ class Owners:
         known = self._by_id.get(owner)
         return known.workload if known else self._remembered.get(owner)
 
+    def workload_at(self, owner: int, address: str, when: float) -> Workload | None:
+        """The same, of a socket with an address of its own: where nothing else tells, that does."""
+        workload = self.workload(owner)
+        return self._late.at(workload, address, when) if workload and self._late else workload
+
     def pending(self, owner: int) -> bool:
         """Whether the owner will probably have another workload in a moment. Not so for longer than 10 s."""
         if self._late is None:
@@ -158,8 +167,6 @@ class Owners:
     def _ask_adopted(self, owner: int) -> Workload | None:
         workload = self._identify.adopted(owner)
         if workload is not None:
-            if self._late:  # it was found when the agent started: more may be known since
-                workload = self._late.again(workload)
             self._inferred[owner] = workload
             self._journal.put(Who(owner, workload))
             self._watch(owner, workload)

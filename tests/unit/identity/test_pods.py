@@ -41,6 +41,9 @@ class Cluster:
     def workload(self, container_id: str, pod_uid: str) -> Workload | None:
         return self.containers.get(container_id) or self.by_uid.get(pod_uid)
 
+    def at(self, address: str, when: float) -> Workload | None:
+        return POD if (address, when) == ("10.244.0.7", 5.0) else None
+
 
 @pytest.fixture
 def cluster() -> Cluster:
@@ -174,3 +177,19 @@ def test_an_older_socket_of_a_pod_that_is_told_of_after_it_was_found(
     found = identifier.adopted(owner)
     assert found == Workload("deployment", "web", "shop", "nginx", "web-1")
     assert found.inferred
+
+
+def test_a_process_that_was_gone_with_its_cgroup_used_the_address_of_its_pod(pods: InPods) -> None:
+    curl = Workload("process", "curl", pid=7, comm="curl")
+    found = pods.at(curl, "10.244.0.7", 5.0)
+    assert found == Workload("deployment", "web", "shop", pod="web-1")
+    assert (found.pid, found.comm) == (7, "curl")
+    assert pods.at(curl, "10.244.0.7", 9.0) == curl
+    assert pods.at(curl, "192.0.2.1", 5.0) == curl
+
+
+@pytest.mark.parametrize("kind", ["unit", "container", "deployment"])
+def test_what_is_known_by_its_cgroup_does_not_become_the_pod_whose_address_it_uses(pods: InPods, kind: str) -> None:
+    """A proxy of the mesh, for example."""
+    proxy = Workload(kind, "ztunnel")
+    assert pods.at(proxy, "10.244.0.7", 5.0) == proxy

@@ -131,3 +131,12 @@ def test_the_name_of_the_connection_itself_stays() -> None:
     world.tick()
     found = {(row.labels.workload, row.labels.name, row.labels.evidence): row.opened for row in world.rows()}
     assert found == {(CONTAINER, "a.test", "sni"): 1, (POD, "a.test", "sni"): 1}
+
+
+def test_a_pod_by_its_address() -> None:
+    world = Late()
+    world.pods.hopeful = False
+    world.pods.lodgers["10.0.0.1"] = POD
+    world.connect()
+    world.tick()
+    assert {row.labels.workload for row in world.rows()} == {POD}

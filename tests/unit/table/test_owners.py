@@ -95,6 +95,7 @@ class InPod(Somebody):
         self.changes = 0
         self.hopeful = True
         self.known: dict[str, Workload] = {}
+        self.lodgers: dict[str, Workload] = {}
 
     def opened(self, *, cgroup: int, netns: int, comm: bytes, tgid: int, uid: int) -> Workload:
         super().opened(cgroup=cgroup, netns=netns, comm=comm, tgid=tgid, uid=uid)
@@ -110,6 +111,10 @@ class InPod(Somebody):
 
     def again(self, workload: Workload) -> Workload:
         return self.known.get(workload.pod_uid, workload)
+
+    def at(self, workload: Workload, address: str, when: float) -> Workload:
+        del when
+        return self.lodgers.get(address, workload)
 
     def final(self, workload: Workload) -> bool:
         return workload == POD
