@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from kindling.kubernetes.conntrack import Endpoint
 from kindling.kubernetes.lookups import Asked, Lookup, Pair, Questions
-from kindling.kubernetes.meetings import Meetings
+from kindling.kubernetes.meetings import Meeting, Meetings
 from kindling.model.peer import Peer
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ _PAIRS: Final = 16_384
 _REMEMBER: Final = 900.0
 """Seconds for which a pair, and an endpoint that answered, is known."""
 _SURE: Final = 5.0
-"""Seconds after which the only endpoint seen counts as the only one: a balancer had its chance to choose another."""
+"""Seconds after which the only endpoint seen counts as the only one, where all connections were looked at."""
+_SAMPLES: Final = 8
+"""Connections after which the same holds where not all could be looked at."""
 _SETTLED: Final = 3.0
 """Seconds after which both ends of a connection are rows, whatever their names waited for."""
 _ROUND: Final = 16
@@ -44,34 +46,34 @@ class _Known:
 
     since: float
     seen: float
-    found: dict[Endpoint, float] = field(default_factory=dict)
-    """Endpoints that answered, and when that was seen last."""
+    found: dict[Endpoint, Meeting] = field(default_factory=dict)
+    """Who answered; with the connections of which the kernel said so."""
     pod: KnownPod | None = None
     """The only one that answers."""
     asked: Asked = field(default_factory=Asked)
-    told: bool = False
-    """The kernel knew of a connection."""
+    opened: int = 0
+    """Connections."""
+    told: int = 0
+    """Those that the kernel knew."""
     resolved: bool = False
     """Anybody who answers is known."""
 
 
 class Backends:
-    """`pod_at`: who has an address at a time. `node`: the name of this one. `node_ip`: a node's address."""
+    """`pod_at`: who has an address at a time. `node_ip`: the address of a node."""
 
     def __init__(
         self,
         services: Services,
         pod_at: Callable[[str, float], KnownPod | None],
-        node: str = "",
         node_ip: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._services = services
         self._pod_at = pod_at
-        self._node = node
         self._node_ip = node_ip
         self._questions: Questions | None = None
         self._now = 0.0
-        self._seen: list[tuple[FlowLabels, int]] = []
+        self._seen: list[tuple[FlowLabels, int, int]] = []
         self._pairs: dict[Pair, _Known] = {}
         self._of_client: dict[str, set[Pair]] = {}
         self._calling: dict[str, int] = {}
@@ -92,17 +94,19 @@ class Backends:
 
     # --- what happens ---------------------------------------------------------------------------
 
-    def saw(self, labels: FlowLabels, client_port: int) -> None:
-        """A row counted something. `client_port`: of its last connection, 0 where that is not known."""
+    def saw(self, labels: FlowLabels, opened: int, client_port: int) -> None:
+        """A row counted something, and so many new connections among that. `client_port`: the client's own of the
+        newest one, 0 where that is not known.
+        """
         if labels.peer is not None and labels.local_ip:
-            self._seen.append((labels, client_port))
+            self._seen.append((labels, opened, client_port))
 
     def learn(self, now: float) -> None:
         """Once an interval."""
         self._now = now
         self._listed_now.clear()
-        for labels, port in self._seen:
-            self._take(labels, port)
+        for seen in self._seen:
+            self._take(*seen)
         self._seen = []
         if self._questions:
             self._take_answers(self._questions)
@@ -168,27 +172,29 @@ class Backends:
 
     # --- rows -------------------------------------------------------------------------------------
 
-    def _take(self, labels: FlowLabels, client_port: int) -> None:
+    def _take(self, labels: FlowLabels, opened: int, client_port: int) -> None:
         peer = labels.peer
         if labels.role == "server":
             endpoint = labels.local_ip, labels.port
-            news = self._served.meet(labels.remote_ip, endpoint, labels.transport, self._now)
+            news = self._served.meet(labels.remote_ip, endpoint, labels.transport, self._now, opened)
             if news and labels.remote_ip in self._of_client:
                 self._joins.setdefault(labels.remote_ip, self._now + _SETTLED)
         elif peer is not None and peer.kind == "service":
-            self._call(Pair(labels.local_ip, labels.remote_ip, labels.port, labels.transport), client_port, peer)
+            known = self._call(Pair(labels.local_ip, labels.remote_ip, labels.port, labels.transport), client_port)
+            known.opened += opened
+            if peer.pod != (known.pod.name if known.pod else ""):
+                self._changed.add(labels.remote_ip)
         else:
             self._direct.meet(labels.local_ip, (labels.remote_ip, labels.port), labels.transport, self._now)
 
-    def _call(self, pair: Pair, client_port: int, shown: Peer) -> None:
+    def _call(self, pair: Pair, client_port: int) -> _Known:
         known = self._pairs.get(pair)
         if known is None:
             known = self._begin(pair)
         known.seen = self._now
-        if shown.pod != (known.pod.name if known.pod else ""):
-            self._changed.add(pair.address)
         if self._questions and len(self._listed(pair)) != 1:
             self._questions.want(pair, client_port, known.asked, self._now)
+        return known
 
     def _begin(self, pair: Pair) -> _Known:
         if len(self._pairs) >= _PAIRS:
@@ -221,8 +227,10 @@ class Backends:
                 self._missing += 1  # gone already, or translated by nobody here
             elif known is not None:
                 self._found += 1
-                known.told = True
-                known.found[endpoint] = self._now
+                known.told += 1
+                meeting = known.found.setdefault(endpoint, Meeting(self._now))
+                meeting.seen = self._now
+                meeting.connections += 1
                 self._look_at(pair, known)
 
     # --- servers on this node ---------------------------------------------------------------------
@@ -232,22 +240,24 @@ class Backends:
             del self._joins[client]
             for pair in self._of_client.get(client, ()):
                 known = self._pairs[pair]
-                for endpoint, seen in self._answering_here(pair).items():
+                for endpoint, met in self._answering_here(pair).items():
                     self._joined += endpoint not in known.found
-                    known.found[endpoint] = max(seen, known.found.get(endpoint, 0.0))
+                    known.found.setdefault(endpoint, Meeting(met.seen))
                 self._look_at(pair, known)
 
-    def _answering_here(self, pair: Pair) -> dict[Endpoint, float]:
-        """Endpoints that met this client, and when, where that was by no other way than through this service."""
+    def _met_here(self, pair: Pair) -> dict[Endpoint, Meeting]:
+        """Endpoints on this node that met this client, in whatever way."""
         served = self._served.of(pair.client, pair.transport)
-        if not served:
+        return {endpoint: served[endpoint] for endpoint in served.keys() & self._listed(pair)} if served else {}
+
+    def _answering_here(self, pair: Pair) -> dict[Endpoint, Meeting]:
+        """Of these, who met it by no other way than through this service."""
+        met = self._met_here(pair)
+        if not met:
             return {}
-        direct = self._direct.of(pair.client, pair.transport)
-        theirs = self._listed(pair) - direct.keys()
-        for other in self._of_client[pair.client]:
-            if other != pair:
-                theirs -= self._listed(other)
-        return {endpoint: served[endpoint] for endpoint in served.keys() & theirs}
+        elsewise = set(self._direct.of(pair.client, pair.transport))
+        elsewise.update(*(self._listed(other) for other in self._of_client[pair.client] if other != pair))
+        return {endpoint: meeting for endpoint, meeting in met.items() if endpoint not in elsewise}
 
     # --- what is known ----------------------------------------------------------------------------
 
@@ -266,10 +276,10 @@ class Backends:
             if known.seen < self._now - _REMEMBER:
                 self._forget(pair)
                 continue
-            for endpoint, seen in self._answering_here(pair).items():
+            for endpoint, met in self._answering_here(pair).items():
                 if endpoint in known.found:
-                    known.found[endpoint] = max(seen, known.found[endpoint])
-            for endpoint in [each for each, seen in known.found.items() if seen < known.seen - _REMEMBER]:
+                    known.found[endpoint].seen = max(met.seen, known.found[endpoint].seen)
+            for endpoint in [each for each, met in known.found.items() if met.seen < known.seen - _REMEMBER]:
                 del known.found[endpoint]
             self._look_at(pair, known)
 
@@ -278,19 +288,23 @@ class Backends:
         found = self.endpoints(*pair)
         self._resolved += bool(found) - known.resolved
         known.resolved = bool(found)
-        pod = self._only(frozenset(found)) if self._sure(pair, known) else None
+        pod = self._only(frozenset(found)) if len(found) == 1 and self._sure(pair, known, found[0]) else None
         if pod != known.pod:
             known.pod = pod
             self._changed.add(pair.address)
 
-    def _sure(self, pair: Pair, known: _Known) -> bool:
+    def _sure(self, pair: Pair, known: _Known, only: Endpoint) -> bool:
         """Whether the only endpoint that was seen is the only one that answers."""
-        listed = self._listed(pair)
-        if len(listed) == 1:
+        if len(self._listed(pair)) == 1:
             return True
-        if self._now - known.since < _SURE:
+        if known.opened < 1 or self._now - known.since < _SURE:
             return False
-        return known.told or all(self._is_here(address) for address, _ in listed)
+        if known.told >= known.opened or known.found[only].connections >= _SAMPLES:
+            return True
+        met = self._met_here(pair)
+        if pair.transport == "udp" or met != self._answering_here(pair):  # a server of UDP does not count sockets
+            return False
+        return sum(each.connections for each in met.values()) == known.opened
 
     def _only(self, endpoints: frozenset[Endpoint]) -> KnownPod | None:
         """The pod of the only endpoint."""
@@ -298,10 +312,6 @@ class Backends:
             return None
         ((address, _),) = endpoints
         return self._pod_at(address, self._now)
-
-    def _is_here(self, address: str) -> bool:
-        pod = self._pod_at(address, self._now)
-        return pod is not None and bool(self._node) and pod.node == self._node
 
     def _listed(self, pair: Pair) -> frozenset[Endpoint]:
         """Endpoints that can answer at the address of a service: those of its family."""

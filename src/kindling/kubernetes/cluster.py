@@ -32,7 +32,7 @@ class Cluster:
         self.pods = Pods(node)
         self.services = Services()
         self.nodes = Nodes()
-        self.backends = Backends(self.services, self.pods.at, node, self.nodes.ip)
+        self.backends = Backends(self.services, self.pods.at, self.nodes.ip)
         self.version = 0
         """Rises with each change."""
         self._reflectors = reflectors
@@ -113,9 +113,9 @@ class Cluster:
         behind = self.services.at_node_port(transport, port)
         return service_peer(behind) if behind else node_peer(self.node, node_ip=self.node_ip)
 
-    def saw(self, labels: FlowLabels, client_port: int) -> None:
-        """A row with a peer counted something. `client_port`: the client's own of its last connection, 0: not known."""
-        self.backends.saw(labels, client_port)
+    def saw(self, labels: FlowLabels, opened: int, client_port: int) -> None:
+        """A row with a peer counted something: see `Backends.saw`."""
+        self.backends.saw(labels, opened, client_port)
 
     @property
     def node_ip(self) -> str:

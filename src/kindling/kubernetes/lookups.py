@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from kindling.kubernetes.conntrack import Connection, Endpoint
@@ -49,15 +49,15 @@ class Lookup(Protocol):
 
 @dataclass(slots=True)
 class Asked:
-    """How often a pair was asked for, for which port of the client last, and when it may be again (unix seconds)."""
+    """How often a pair was asked for, when it may be again (unix seconds), for which of the client's ports lately."""
 
     times: int = 0
-    port: int = 0
     again: float = 0.0
+    ports: list[int] = field(default_factory=list)
 
 
 class Questions:
-    """Those of one interval: of each pair one connection, and another one than the last time."""
+    """Those of one interval: of each pair one connection, and another one than lately."""
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
@@ -69,7 +69,7 @@ class Questions:
         """New pairs beyond the limit; their next connection is asked for."""
 
     def want(self, pair: Pair, client_port: int, asked: Asked, now: float) -> None:
-        if client_port and client_port != asked.port and now >= asked.again:
+        if client_port and client_port not in asked.ports and now >= asked.again:
             connection = Connection(pair.client, client_port, pair.address, pair.port, pair.transport)
             self._waiting[pair] = asked, connection
 
@@ -81,7 +81,7 @@ class Questions:
         room = max(0, min(int(self._room), PER_SECOND - self._lookup.waiting))
         for _, (asked, connection) in waiting[:room]:
             asked.times += 1
-            asked.port = connection.client_port
+            asked.ports = [*asked.ports[1 - _OFTEN :], connection.client_port]
             asked.again = now + (min(_LONGEST, 2.0 ** (asked.times - _OFTEN)) if asked.times >= _OFTEN else 0.0)
         self.held_back += sum(1 for _, (asked, _) in waiting[room:] if not asked.times)
         chosen = [(pair, connection) for pair, (_, connection) in waiting[:room]]

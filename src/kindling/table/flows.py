@@ -407,7 +407,7 @@ class FlowTable:
                 row.tls_version = version_name(tls)
             if alpn:
                 row.alpn = alpn_name(alpn)
-            self._naming.peering.saw(row.labels, client_port)
+            self._naming.peering.saw(row.labels, self.words.begun(added), client_port)
         for row in touched.values():  # after all: one slot may close what another one opened
             self._balance(row)
 

@@ -36,8 +36,10 @@ class Peers(Protocol):
         """Who had an address at a time (unix seconds); None: nobody of the cluster. `client`: whose address calls."""
         ...
 
-    def saw(self, labels: FlowLabels, client_port: int) -> None:
-        """A row with a peer counted something; `client_port`: a client's own, of its last connection, 0: not known."""
+    def saw(self, labels: FlowLabels, opened: int, client_port: int) -> None:
+        """A row with a peer counted something, and so many new connections among that; `client_port`: a client's own
+        of the newest one, 0: not known.
+        """
         ...
 
     def own(self, port: int, transport: str) -> Peer | None:
@@ -96,9 +98,9 @@ class Peering:
         """Addresses that may be another one's, since the last call."""
         return self._peers.take_changed() if self._peers else set()
 
-    def saw(self, labels: FlowLabels, client_port: int) -> None:
+    def saw(self, labels: FlowLabels, opened: int, client_port: int) -> None:
         if self._peers is not None and labels.peer is not None:
-            self._peers.saw(labels, client_port)
+            self._peers.saw(labels, opened, client_port)
 
     def find(self, role: Role, address: str, port: int, transport: str, when: float, local: str = "") -> Found:
         """Who had the remote address of a flow at a time. `port`: as in FlowLabels, a server's tells nothing of it.

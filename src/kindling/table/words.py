@@ -56,6 +56,7 @@ _OP_SUMS: Final = (
 
 class FlowWords:
     def __init__(self, counters: Columns) -> None:
+        self.opened = counters.column("opened")
         self.closed = counters.column("closed")
         self.unsettled = counters.column("unsettled")
         self._columns = [(name, counters.column(name)) for name in _FLOW_SUMS]
@@ -70,6 +71,10 @@ class FlowWords:
             if words[column]:
                 row.failed[reason] += words[column]
         row.unsettled += signed(words[self.unsettled])
+
+    def begun(self, words: Sequence[int]) -> int:
+        """Connections that were established, settled or not; below 0 where they settle under another slot."""
+        return words[self.opened] + signed(words[self.unsettled])
 
     def totals(self, row: FlowRow) -> Vector:
         totals = {column: getattr(row, name) for name, column in self._columns}

@@ -56,7 +56,7 @@ class World:
         ports = [{"name": "http", "port": 80}, {"name": "admin", "port": 9000}]
         self.service("web", VIP, ports)
         self.slice("web", *endpoints)
-        self.backends = Backends(self.services, self.pods.at, "n1", lambda node: f"ip of {node}")
+        self.backends = Backends(self.services, self.pods.at, lambda node: f"ip of {node}")
         if kernel:
             self.backends.ask(kernel)
 
@@ -82,13 +82,15 @@ class World:
         }
         self.services.put_slice(msgspec.convert(found, EndpointSlice))
 
-    def call(self, port: int = 0, client: str = CLIENT, at: str = VIP, shown: Peer = SERVICE) -> None:
+    def call(
+        self, port: int = 0, client: str = CLIENT, at: str = VIP, shown: Peer = SERVICE, connections: int = 1
+    ) -> None:
         """The client's row counts; `port`: the client's own."""
-        self.backends.saw(labels("client", client, at, 80, shown), port)
+        self.backends.saw(labels("client", client, at, 80, shown), connections, port)
 
-    def serve(self, endpoint: Endpoint, client: str = CLIENT) -> None:
+    def serve(self, endpoint: Endpoint, client: str = CLIENT, connections: int = 1) -> None:
         """The server's row counts."""
-        self.backends.saw(labels("server", endpoint[0], client, endpoint[1], POD), 0)
+        self.backends.saw(labels("server", endpoint[0], client, endpoint[1], POD), connections, 0)
 
     def pass_(self, seconds: float = 1.0) -> None:
         self.now += seconds
@@ -158,12 +160,12 @@ def test_server_rows_tell() -> None:
     world.pass_(4)
     assert world.of() == ("shop/web-1",)
     assert world.stat("joined") == 1
-    world.call()
-    world.pass_(20)  # both pods are on this node: had the other answered it would have been seen
-    for _ in range(17):
+    world.call(connections=3)
+    world.serve(WEB1, connections=3)
+    for _ in range(20):
         world.pass_()
-    assert world.shown() == "web-1"
-    assert VIP in world.backends.take_changed()
+    assert world.shown() == "web-1", "all connections of the client are connections of that server"
+    assert world.backends.take_changed() == {VIP}
 
 
 def test_several_answer() -> None:
@@ -176,9 +178,9 @@ def test_several_answer() -> None:
     assert (world.shown(), world.of()) == ("", ("shop/web-1", "shop/web-2"))
 
 
-def test_one_seen_here_is_not_the_only_one_where_others_are_elsewhere() -> None:
+def test_more_connections_than_servers_here_have() -> None:
     world = World(WEB1, ELSEWHERE)
-    world.call()
+    world.call(connections=2)
     world.serve(WEB1)
     for _ in range(30):
         world.pass_()
@@ -201,7 +203,7 @@ def test_a_client_that_also_speaks_with_the_pod_itself() -> None:
     world.call()
     world.serve(WEB1)
     world.pass_()
-    world.backends.saw(labels("client", CLIENT, *WEB1, POD), 40_000)
+    world.backends.saw(labels("client", CLIENT, *WEB1, POD), 1, 40_000)
     for _ in range(30):
         world.pass_()
     assert world.of() == ()
@@ -228,7 +230,7 @@ def test_the_kernel_tells() -> None:
     world.pass_()
     world.pass_()
     assert (world.shown(), world.of()) == ("", ("shop/web-3",))  # another connection may find another pod
-    world.call(1001)
+    world.call(1001, connections=0)
     for _ in range(20):
         world.pass_()
     assert world.shown() == "web-3"
@@ -250,6 +252,41 @@ def test_each_connection_once_and_ever_more_seldom() -> None:
         world.pass_()
     assert world.stat("looked_up") == 8 + 6 + 3  # at once; after 1, 2 ... 32 seconds; each 64 seconds
     assert world.shown() == "web-1"
+
+
+def test_a_few_of_many_connections_tell_who_answered_but_not_that_nobody_else_did() -> None:
+    world = World(WEB1, ELSEWHERE, kernel=Kernel(dict.fromkeys(range(1, 100), ELSEWHERE)))
+    world.call(1, connections=50)
+    for _ in range(20):
+        world.pass_()
+    assert (world.shown(), world.of()) == ("", ("shop/web-3",))
+    for port in range(2, 9):
+        world.call(port)
+        world.pass_()
+    for _ in range(17):
+        world.pass_()
+    assert world.shown() == "web-3", "eight of them went there"
+
+
+def test_a_client_whose_address_is_not_what_servers_see() -> None:
+    world = World(WEB1, WEB2, kernel=Kernel({1: WEB1}))
+    world.call(1, connections=4)
+    world.serve(WEB1, client="10.1.0.1")
+    world.serve(WEB2, client="10.1.0.1")
+    for _ in range(20):
+        world.pass_()
+    assert (world.shown(), world.of()) == ("", ("shop/web-1",))
+
+
+def test_one_pod_by_the_service_and_perhaps_another_that_is_also_called_directly() -> None:
+    world = World(WEB1, WEB2)
+    world.call()
+    world.serve(WEB1)
+    world.serve(WEB2)
+    world.backends.saw(labels("client", CLIENT, *WEB2, POD), 1, 40_000)
+    for _ in range(20):
+        world.pass_()
+    assert (world.shown(), world.of()) == ("", ("shop/web-1",))
 
 
 def test_a_second_pod_takes_the_name_of_the_only_one_away() -> None:
