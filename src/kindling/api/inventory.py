@@ -50,6 +50,7 @@ class ExternalItem(WorkloadRecord, _Numbers):
 class _GroupName(TypedDict, total=False):
     destination: str
     workload: str
+    namespace: str
     domain: str
     scope: str
 

@@ -12,7 +12,13 @@ from kindling.export.records import Record
 from kindling.export.table import Column, Table
 from kindling.export.tables import EXTERNAL
 
-_TITLES: Final = {"destination": "DESTINATION", "workload": "WORKLOAD", "domain": "DOMAIN", "scope": "SCOPE"}
+_TITLES: Final = {
+    "destination": "DESTINATION",
+    "workload": "WORKLOAD",
+    "namespace": "NAMESPACE",
+    "domain": "DOMAIN",
+    "scope": "SCOPE",
+}
 GROUPINGS: Final = tuple(_TITLES)
 
 

@@ -11,6 +11,8 @@ from kindling.inventory.items import Item, Record, numbers, total
 
 #: The group of destinations of which only the address is known.
 NO_NAME: Final = "(no name)"
+#: That of workloads that are no pods.
+NO_NAMESPACE: Final = "(no namespace)"
 
 
 def _record(key: str, value: str, members: list[Item]) -> Record:
@@ -35,6 +37,10 @@ def _workload(item: Item) -> str:
     return f"{name}/{who.container}" if who.container not in {"", who.name} else name
 
 
+def _namespace(item: Item) -> str:
+    return item.namespace or NO_NAMESPACE
+
+
 def _domain(item: Item) -> str:
     return domain_of(item.destination) if item.named else NO_NAME
 
@@ -51,6 +57,7 @@ def _scope(item: Item) -> str:
 GROUPINGS: Final[dict[str, Callable[[Item], str]]] = {
     "destination": _destination,
     "workload": _workload,
+    "namespace": _namespace,
     "domain": _domain,
     "scope": _scope,
 }
