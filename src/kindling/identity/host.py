@@ -39,6 +39,7 @@ class Host:
         self._clock = clock
         self._read_at = clock()
         self._namespaces: OrderedDict[int, None] = OrderedDict()
+        self._read_node()
 
     def reconfigure(self, settings: NameSettings) -> None:
         """Other networks and static names, from now on."""
@@ -50,7 +51,12 @@ class Host:
         if self._clock() - self._read_at >= EVERY_SECONDS:
             self._read_at = self._clock()
             self.scopes.update(self._addresses())
+            self._read_node()
             self.static.read()
+
+    def _read_node(self) -> None:
+        """From within a pod, too, that shares the host's process numbers: init is on the host's network."""
+        self.scopes.update_node(addresses_in(self._proc / "1" / "net"))
 
     def met(self, netns: int, pid: int) -> None:
         """A process opened a socket in a network namespace (its cookie): the addresses of a new one are found at

@@ -40,6 +40,8 @@ class Scopes:
         self._ranges = _ranges(networks)
         self._interfaces = frozenset(own)
         """As the interfaces say."""
+        self._node: frozenset[str] = frozenset()
+        """Those of the host's own network namespace, empty where that cannot be told."""
         self._used: dict[str, None] = {}
         """Local ends of flows: addresses of network namespaces that cannot be entered, too."""
         self._places: dict[str, Place] = {}
@@ -48,12 +50,20 @@ class Scopes:
     def is_own(self, address: str) -> bool:
         return address in self._interfaces or address in self._used
 
+    def of_node(self, address: str) -> bool:
+        """Whether an own address is one of the host itself, as far as can be told, and not of a container."""
+        return not self._node or address in self._node
+
     def update(self, own: Iterable[str]) -> None:
         """The addresses of the interfaces are these now. What a flow used stays the host's, too."""
         own = frozenset(own)
         if own != self._interfaces:
             self._forget(own ^ self._interfaces)
             self._interfaces = own
+
+    def update_node(self, addresses: Iterable[str]) -> None:
+        """The addresses in the host's own network namespace are these now."""
+        self._node = frozenset(addresses)
 
     def reconfigure(self, networks: Iterable[Network]) -> None:
         """Other networks; every address may have another place."""

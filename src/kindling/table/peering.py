@@ -117,8 +117,10 @@ class Peering:
         found = peers.peer(address, theirs, transport, when, local)
         if found is not None:
             return Found(found, found is not UNKNOWN_POD)
-        if scope == "own":
+        if scope == "own" and self._scopes.of_node(address):
             return Found(peers.own(theirs, transport), not peers.whole)
+        if scope == "own":
+            return Found(None, not peers.whole)  # of a container, perhaps of a pod that will be told of
         return Found(None, not peers.whole if scope == "private" else peers.synced)
 
     def again(self, labels: FlowLabels, since: float, now: float) -> Peer | None:

@@ -51,3 +51,24 @@ def test_a_new_network_namespace_is_looked_into_at_once(tmp_path: Path) -> None:
     (net / "fib_trie").write_text("Main:\n     |-- 172.17.0.3\n        /32 host LOCAL\n")
     identifier.opened(cgroup=1, netns=4, comm=b"nginx", tgid=7, uid=0)
     assert host.scopes.place("172.17.0.3").scope == "private", "known namespaces are read once a minute"
+
+
+def test_the_address_of_the_node_is_no_container_s(tmp_path: Path) -> None:
+    """From within a pod too: init is on the network of the node. A virtual address comes later."""
+    files, clock = Files(tmp_path), Clock()
+    net = files.proc / "1" / "net"
+    net.mkdir(parents=True)
+    local = "     |-- {}\n        /32 host LOCAL\n"
+    (net / "fib_trie").write_text("Main:\n" + local.format("192.0.2.1"))
+    own = {"192.0.2.1", "192.0.2.100", "10.244.0.7"}
+    host = Host(NameSettings(), proc=files.proc, hosts=tmp_path / "none", addresses=lambda: own, clock=clock)
+    assert {address for address in own if host.scopes.of_node(address)} == {"192.0.2.1"}
+    (net / "fib_trie").write_text("Main:\n" + local.format("192.0.2.1") + local.format("192.0.2.100"))
+    clock.now += EVERY_SECONDS
+    host.refresh()
+    assert {address for address in own if host.scopes.of_node(address)} == {"192.0.2.1", "192.0.2.100"}
+
+
+def test_where_the_network_of_the_node_cannot_be_seen_own_addresses_are_its(tmp_path: Path) -> None:
+    host = Host(NameSettings(), proc=tmp_path, hosts=tmp_path / "none", addresses=lambda: {"192.0.2.1"})
+    assert host.scopes.of_node("192.0.2.1")

@@ -300,6 +300,23 @@ def test_an_address_of_this_node_that_the_cluster_does_not_list() -> None:
     assert town.peers() == {Peer("node", workload_kind="node", workload_name="n1", node="n1"): 1}
 
 
+def test_a_pod_beside_that_is_told_of_late_is_never_the_node() -> None:
+    """Its network namespace was seen before the API server told of it."""
+    scopes = Scopes(own=["10.0.0.100", POD_IP])
+    scopes.update_node(["10.0.0.100"])
+    town = Town(scopes=scopes)
+    slot = town.connect(remote=POD_IP, closed=0)
+    for _ in range(5):
+        town.tick()
+    assert town.peers() == {None: 1}
+    assert outside(town.rows()) == set()
+    town.pod("web")
+    town.tick()
+    town.probe.add_flow(slot, opened=1)
+    town.tick()
+    assert town.peers() == {None: 1, known("web"): 1}
+
+
 STEPS = st.lists(
     st.sampled_from(["a", "b", "-a", "-b", "open", "close", "restart", "tick", "sync"]),
     max_size=30,
