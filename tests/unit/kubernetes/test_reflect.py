@@ -219,6 +219,108 @@ def test_tls(tmp_path: Path) -> None:
             stranger.get(PODS, {})
 
 
+class Waits:
+    """Sleeps that take no time. Hands out `stop` after `most` seconds of them."""
+
+    def __init__(self, most: float) -> None:
+        self.seconds: list[float] = []
+        self._most = most
+
+    def __call__(self, seconds: float) -> bool:
+        self.seconds.append(seconds)
+        return sum(self.seconds) >= self._most
+
+
+def alone(server: ApiServer, waits: Waits) -> Reflector[Pod]:
+    """Runs in the thread of the test, until the waits say stop."""
+    client = Client(Access("127.0.0.1", server.port, tls=False))
+    return Reflector(client, Resource("pods", PODS, Pod), wait=waits, clock=lambda: 1000 + sum(waits.seconds))
+
+
+def test_an_hour_away(server: ApiServer) -> None:
+    """Asked seldom; no list is repeated meanwhile; what is known stays. Back with its past gone: one list."""
+    server.put(PODS, pod("a"))
+    reflector = alone(server, Waits(3600))
+    cluster = Cluster([reflector])
+    reflector._list()
+    server.refuse = 503
+    reflector.run()
+    assert names(cluster) == {"a"}
+    assert 30 <= server.watches(PODS) <= 70
+    assert server.lists(PODS) == 1
+    assert reflector.health.failing_since <= 1001
+
+    server.refuse = 0
+    server.put(PODS, pod("b"))
+    server.compact()
+    server.watch_seconds = 0.1
+    reflector._wait = Waits(200)  # 410, then a watch that ends
+    reflector.run()
+    assert names(cluster) == {"a", "b"}
+    assert server.lists(PODS) == 2
+
+
+def test_a_past_that_is_always_gone_is_no_storm(server: ApiServer) -> None:
+    """As of a server whose list takes longer than it remembers."""
+    server.always_gone = True
+    waits = Waits(600)
+    reflector = alone(server, waits)
+    reflector.run()
+    assert server.lists(PODS) == len(waits.seconds) <= 14
+    assert waits.seconds[-1] >= 60
+    assert not reflector.health.failing_since, "that is an answer"
+
+
+def test_watches_that_end_at_once_are_no_storm(server: ApiServer) -> None:
+    server.watch_seconds = 0
+    waits = Waits(600)
+    reflector = alone(server, waits)
+    reflector.run()
+    assert server.lists(PODS) == 1
+    assert server.watches(PODS) == len(waits.seconds) <= 14
+    assert reflector.health.problem == "a watch ended at once"
+
+
+def test_no_more_is_read_than_is_taken(server: ApiServer) -> None:
+    for i in range(3000):
+        server.put(PODS, pod(f"p{i}", f"10.0.{i // 250}.{i % 250}"))
+    with following(server) as (reflector, cluster):
+        until(lambda: len(reflector.changes) == 2500)
+        assert not reflector.health.synced
+        until(lambda: len(names(cluster)) == 3000)
+        until(lambda: cluster.synced)
+
+
+def test_many_events_are_read_at_once(server: ApiServer) -> None:
+    with following(server) as (reflector, cluster):
+        until(lambda: server.watches(PODS) == 1)
+        for i in range(500):
+            server.put(PODS, pod(f"p{i}", f"10.0.{i // 250}.{i % 250}"))
+        until(lambda: len(names(cluster)) == 500)
+        assert reflector.health.events == 500
+
+
+ODD = {
+    "added twice": [("ADDED", "a"), ("ADDED", "a"), ("ADDED", "b")],
+    "changed, and was never added": [("MODIFIED", "b"), ("ADDED", "a")],
+    "ended, and was never there": [("DELETED", "x"), ("ADDED", "a"), ("ADDED", "b")],
+    "ended twice": [("ADDED", "x"), ("DELETED", "x"), ("DELETED", "x"), ("ADDED", "a"), ("ADDED", "b")],
+    "changed after its end": [("DELETED", "a"), ("MODIFIED", "a"), ("ADDED", "b")],
+    "of a kind that nobody knows": [("RENAMED", "a"), ("ADDED", "b")],
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_events_in_any_order(server: ApiServer, case: str) -> None:
+    with following(server) as (reflector, cluster):
+        until(lambda: server.watches(PODS) == 1)
+        for number, (event, name) in enumerate(ODD[case]):
+            version = {"uid": name, "resourceVersion": str(number + 1)}  # older than all that was told
+            server.send(PODS, event, {**pod(name), "metadata": {**pod(name)["metadata"], **version}})
+        until(lambda: names(cluster) == {"a", "b"})
+        assert not reflector.health.errors
+
+
 def test_a_server_that_nobody_is() -> None:
     with pytest.raises(ApiError, match="refused") as caught:
         Client(Access("127.0.0.1", 1, tls=False)).get(PODS, {})
