@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Generic, TypeVar
@@ -30,8 +29,6 @@ class Claims(Generic[T]):
     def __init__(self) -> None:
         self._by_address: dict[str, list[Claim[T]]] = {}
         self._changed: set[str] = set()
-        self._ending: deque[tuple[float, str]] = deque()
-        """When addresses lose the name of the last holder, the first ones first."""
 
     def claim(self, address: str, key: str, holder: T, since: float) -> None:
         """`key` tells holders apart; the same one again changes what is known of it."""
@@ -56,7 +53,7 @@ class Claims(Generic[T]):
         for claim in self._by_address.get(address, ()):
             if claim.key == key and claim.until is None:
                 claim.until = until
-                self._ending.append((until + _CLOCKS, address))
+                self._changed.add(address)
 
     def at(self, address: str, when: float) -> T | None:
         """Who held the address at a time: the one who had it last among those who had it by then.
@@ -67,7 +64,7 @@ class Claims(Generic[T]):
         if not claims:
             return None
         for claim in reversed(claims):
-            if claim.since - _CLOCKS <= when and (claim.until is None or when <= claim.until + _CLOCKS):
+            if claim.since - _CLOCKS <= when and (claim.until is None or when < claim.until):
                 return claim.holder
         return None
 
@@ -75,11 +72,9 @@ class Claims(Generic[T]):
         """Whether somebody had the address, now or a while ago."""
         return address in self._by_address
 
-    def take_changed(self, now: float) -> set[str]:
+    def take_changed(self) -> set[str]:
         """Addresses whose holder is another one, or nobody any more, since the last call."""
         changed, self._changed = self._changed, set()
-        while self._ending and self._ending[0][0] < now:
-            changed.add(self._ending.popleft()[1])
         return changed
 
     def expire(self, before: float) -> None:

@@ -37,11 +37,9 @@ class Cluster:
         """Rises with each change."""
         self._reflectors = reflectors
         self._expired = 0.0
-        self._now = 0.0
 
     def refresh(self, now: float) -> int:
         """Take what the reflectors learned; returns how many changes."""
-        self._now = now
         taken = 0
         for reflector in self._reflectors:
             while reflector.changes and taken < _AT_ONCE:
@@ -129,7 +127,7 @@ class Cluster:
     def take_changed(self) -> set[str]:
         """Addresses of which `peer` may say another thing than before the last call."""
         changed, ports = self.services.take_changed()
-        changed |= self.pods.take_changed(self._now) | self.nodes.take_changed() | self.backends.take_changed()
+        changed |= self.pods.take_changed() | self.nodes.take_changed() | self.backends.take_changed()
         return changed | self.nodes.addresses if ports else changed
 
     # --- changes --------------------------------------------------------------------------------

@@ -115,9 +115,9 @@ class Pods:
         """Whether a pod has the address, or had it a while ago."""
         return self._claims.known(address)
 
-    def take_changed(self, now: float) -> set[str]:
+    def take_changed(self) -> set[str]:
         """Addresses that another pod has, or none any more, since the last call."""
-        return self._claims.take_changed(now)
+        return self._claims.take_changed()
 
     def expire(self, before: float) -> None:
         self._claims.expire(before)

@@ -127,8 +127,8 @@ class Counters:
         self.changed_at[unchanged] = at
         return before, self.read_slots(slots[~same], now)
 
-    def read(self, now: float, *, everything: bool = False) -> Changes:
-        """Changes of all bound slots since the last reading of each."""
+    def read(self, now: float, *, everything: bool = False, held: Sequence[int] = ()) -> Changes:
+        """Changes of all bound slots since the last reading of each; `held`: these are read some other time."""
         high = self.occupancy.high
         bound = self.occupancy.bound[:high]
         if everything:
@@ -141,6 +141,7 @@ class Counters:
         self._audited = begin + high // _AUDIT_EVERY + 1
         differs[begin : self._audited] = True
         differs &= bound
+        differs[list(held)] = False
         changes = self.read_slots(np.flatnonzero(differs), now)
         self._again = changes.slots
         return changes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from kindling.model.labels import FlowLabels
+from kindling.model.peer import UNKNOWN_POD
 from kindling.model.rows import FlowRow
 from kindling.model.workload import OTHER
 from kindling.protocols.tls import alpn_name, version_name
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from kindling.table.recovered import SavedRow, SavedSlot
 
 _UDP: Final = 17
+_HELD: Final = 4
+"""Readings."""
+
 #: One of these moves with whatever happens to a connection.
 _WATCH: Final = ("opened", "unsettled", "closed", "failed", "packets_out", "packets_in")
 
@@ -100,6 +104,10 @@ class FlowTable:
         self._bindings: dict[int, _Binding] = {}
         self._by_remote: dict[str, set[int]] = {}
         """Slots that may be renamed, by remote address."""
+        self._held: dict[int, int] = {}
+        """Slots whose remote pod is gone, and for how many readings they are not read: what they counted since may be
+        the next pod's, which is told of a moment later.
+        """
         self._placed = naming.scopes.changes
         self._by_id: dict[int, FlowRow] = {}
         self._by_number: dict[int, FlowRow] = {}
@@ -168,6 +176,7 @@ class FlowTable:
 
     def _detach(self, slot: int) -> _Binding:
         binding = self._bindings.pop(slot)
+        self._held.pop(slot, None)
         if binding.remote:
             slots = self._by_remote[binding.remote]
             slots.discard(slot)
@@ -177,7 +186,8 @@ class FlowTable:
 
     def update(self, now: float, *, everything: bool = False) -> None:
         """Adds what happened since the last reading."""
-        self._apply(self.counters.read(now, everything=everything), now)
+        self._let_go(now, everything=everything)
+        self._apply(self.counters.read(now, everything=everything, held=list(self._held)), now)
 
     def fold(self, slots: Sequence[int], now: float) -> None:
         """Last reading of slots that nobody writes any more."""
@@ -210,7 +220,7 @@ class FlowTable:
         quiet = self.counters.changed_at[idle] <= before_open
         gone = idle[(self._active(idle) <= 0) | udp | quiet]
         slots: list[int] = gone.tolist()
-        return [slot for slot in slots if not self._has_ops(slot)]
+        return [slot for slot in slots if slot not in self._held and not self._has_ops(slot)]
 
     def visible(self) -> list[FlowRow]:
         """Rows in which anything was counted."""
@@ -334,11 +344,34 @@ class FlowTable:
             for slot in list(self._by_remote.get(address, ())):
                 binding = self._bindings[slot]
                 labels = self._naming.renamed(binding.row.labels, now, binding.since, keep_name=binding.again)
-                if labels == binding.row.labels:
-                    continue
-                row = self._row(labels, now)
-                if row is not self.other:
-                    self._move(slot, binding, row)
+                if labels.peer == UNKNOWN_POD != binding.row.labels.peer:
+                    self._held.setdefault(slot, _HELD)
+                else:
+                    self._held.pop(slot, None)
+                    self._relabel(slot, binding, labels, now)
+
+    @property
+    def held(self) -> set[int]:
+        """Parents of the flows whose pod is gone, while it is waited for who is there now."""
+        return {self._bindings[slot].parent for slot in self._held}
+
+    def _let_go(self, now: float, *, everything: bool = False) -> None:
+        """Who is there now is not known, and it was waited long enough."""
+        for slot, readings in list(self._held.items()):
+            if readings > 1 and not everything:
+                self._held[slot] = readings - 1
+                continue
+            del self._held[slot]
+            binding = self._bindings[slot]
+            labels = self._naming.renamed(binding.row.labels, now, binding.since, keep_name=binding.again)
+            self._relabel(slot, binding, labels, now)
+
+    def _relabel(self, slot: int, binding: _Binding, labels: FlowLabels, now: float) -> None:
+        if labels == binding.row.labels:
+            return
+        row = self._row(labels, now)
+        if row is not self.other:
+            self._move(slot, binding, row)
 
     def reown(self, owners: Collection[int], now: float) -> None:
         """Somebody else than was thought is behind owners: what is counted from now on goes there."""

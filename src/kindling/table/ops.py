@@ -22,7 +22,7 @@ from kindling.table.records import OP, Added, Bound, Folded, Gone, Moved, OpReco
 from kindling.table.words import OpWords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -218,9 +218,10 @@ class OpTable:
     def _record(self, row: OpRow) -> OpRecord:
         return OpRecord(row.number, row.labels, row.first_seen, row.last_seen, self.words.totals(row))
 
-    def update(self, now: float, *, everything: bool = False) -> None:
-        """Adds what happened since the last reading."""
-        self._apply(self.counters.read(now, everything=everything), now)
+    def update(self, now: float, *, everything: bool = False, held: Collection[int] = ()) -> None:
+        """Adds what happened since the last reading; `held`: not under these parents."""
+        slots = [slot for slot, binding in self._bindings.items() if binding.key.parent in held] if held else []
+        self._apply(self.counters.read(now, everything=everything, held=slots), now)
 
     def fold(self, slots: Sequence[int], now: float) -> None:
         """Last reading of slots that nobody writes any more."""

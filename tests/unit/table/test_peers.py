@@ -205,16 +205,53 @@ def test_between_two_pods_no_name_is_better_than_the_old_one() -> None:
     town.pod("old", action="delete")
     town.connect(remote=POD_IP)
     town.tick()
-    assert town.peers() == {known("old"): 2}, "its last data"
+    assert town.peers() == {known("old"): 1}, "the other one may be the next pod's"
     for _ in range(3):
         town.tick()
-    town.connect(remote=POD_IP)
-    town.tick()
+    assert town.peers() == {known("old"): 1, UNKNOWN_POD: 1}
     town.connect(remote=POD_IP)
     town.pod("new")
     town.tick()
-    assert town.peers() == {known("old"): 2, UNKNOWN_POD: 1, known("new"): 1}
+    assert town.peers() == {known("old"): 1, UNKNOWN_POD: 1, known("new"): 1}
     assert not outside(town.rows())
+
+
+def test_the_next_pod_is_told_of_after_its_first_connections() -> None:
+    town = Town()
+    town.pod("old")
+    town.probe.name(OP, b"GET /a HTTP/1.1")
+    town.connect(remote=POD_IP)
+    ask = town.probe.op(50, OP, 0)
+    town.probe.add_op(ask, 1_000)
+    town.tick()
+    town.pod("old", action="delete")
+    town.connect(remote=POD_IP)
+    town.probe.add_op(ask, 1_000)
+    town.tick()
+    town.connect(remote=POD_IP)
+    town.probe.add_op(town.probe.op(50, OP, 1), 1_000)
+    town.tick()
+    town.pod("new")
+    town.tick()
+    assert town.peers() == {known("old"): 1, known("new"): 2}
+    ops = town.collector.snapshot().ops
+    assert sorted((row.labels.peer.pod, row.count) for row in ops if row.labels.peer) == [
+        ("new", 1),
+        ("new", 1),
+        ("old", 1),
+    ]
+
+
+def test_the_agent_stops_while_it_waits_for_the_next_pod() -> None:
+    town = Town()
+    town.pod("old")
+    town.connect(remote=POD_IP)
+    town.tick()
+    town.pod("old", action="delete")
+    town.connect(remote=POD_IP)
+    town.tick()
+    town.collector.rest()
+    assert town.peers() == {known("old"): 1, UNKNOWN_POD: 1}
 
 
 def test_a_new_flow_to_an_address_between_two_pods() -> None:
@@ -396,5 +433,6 @@ def test_an_address_that_became_anothers_while_no_agent_ran(tmp_path: Any) -> No
     town.tick()
     town.connect(50, remote=POD_IP)
     town.connect(51, remote="10.1.0.6")
-    town.tick()
+    for _ in range(4):
+        town.tick()
     assert town.peers() == {known("old"): 1, known("new"): 1, known("gone"): 1, UNKNOWN_POD: 1}
