@@ -21,6 +21,8 @@ from kindling.identity.proc import PROC
 from kindling.kubernetes.conntrack import Connection, Conntrack, Endpoint, open_link
 from kindling.kubernetes.lookups import Pair, Question
 
+_PATIENCE: Final = 3
+"""Failures one after the other."""
 _NOBODY: Final = Connection("127.0.0.1", 1, "127.0.0.1", 1, "tcp")
 
 
@@ -33,6 +35,7 @@ class Asker:
         self.seconds = 0.0
         self.failed = ""
         """Why nothing is asked any more."""
+        self._failures = 0
         self._conntrack = conntrack
         self._prepare = prepare
         self._questions: SimpleQueue[Sequence[Question]] = SimpleQueue()
@@ -71,8 +74,11 @@ class Asker:
         try:
             found = self._conntrack.ask([connection for _, connection in questions])
         except OSError as error:
-            self.failed = error.strerror or str(error)
+            self._failures += 1
+            if self._failures >= _PATIENCE:
+                self.failed = error.strerror or str(error)
             return [(pair, None) for pair, _ in questions]
+        self._failures = 0
         return [(pair, endpoint) for (pair, _), endpoint in zip(questions, found, strict=True)]
 
 

@@ -204,7 +204,8 @@ class Backends:
         self._resolved += known.resolved
         self._of_client.setdefault(pair.client, set()).add(pair)
         self._calling[pair.address] = self._calling.get(pair.address, 0) + 1
-        self._joins.setdefault(pair.client, self._now + _SETTLED)
+        if self._served.of(pair.client, pair.transport):
+            self._joins.setdefault(pair.client, self._now + _SETTLED)
         return known
 
     def _forget(self, pair: Pair) -> None:
@@ -231,7 +232,9 @@ class Backends:
                 meeting = known.found.setdefault(endpoint, Meeting(self._now))
                 meeting.seen = self._now
                 meeting.connections += 1
-                self._look_at(pair, known)
+                self._resolve(known)
+                if known.pod is not None:
+                    self._look_at(pair, known)
 
     # --- servers on this node ---------------------------------------------------------------------
 
@@ -243,7 +246,7 @@ class Backends:
                 for endpoint, met in self._answering_here(pair).items():
                     self._joined += endpoint not in known.found
                     known.found.setdefault(endpoint, Meeting(met.seen))
-                self._look_at(pair, known)
+                    self._resolve(known)
 
     def _met_here(self, pair: Pair) -> dict[Endpoint, Meeting]:
         """Endpoints on this node that met this client, in whatever way."""
@@ -286,12 +289,15 @@ class Backends:
     def _look_at(self, pair: Pair, known: _Known) -> None:
         """Whether exactly one pod answers, and whether that is news."""
         found = self.endpoints(*pair)
-        self._resolved += bool(found) - known.resolved
-        known.resolved = bool(found)
+        self._resolve(known, found=bool(found))
         pod = self._only(frozenset(found)) if len(found) == 1 and self._sure(pair, known, found[0]) else None
         if pod != known.pod:
             known.pod = pod
             self._changed.add(pair.address)
+
+    def _resolve(self, known: _Known, *, found: bool = True) -> None:
+        self._resolved += found - known.resolved
+        known.resolved = found
 
     def _sure(self, pair: Pair, known: _Known, only: Endpoint) -> bool:
         """Whether the only endpoint that was seen is the only one that answers."""

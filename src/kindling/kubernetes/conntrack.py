@@ -10,9 +10,8 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from kindling.wire import netlink
 
@@ -30,17 +29,20 @@ _NUMBERS: Final = {"tcp": 6, "udp": 17}
 _PORT: Final = Struct(">H")
 _SEQUENCE: Final = Struct("=I")
 
+#: The reply of an entry of IPv4, as all kernels write it: heads of attributes, the source's address and port.
+_V4_REPLY: Final = Struct("=4H4s8x2H8x2H2s")
+_V4_HEADS: Final = (20, 0x8000 | _TUPLE_IP, 8, _V4_SRC, 28, 0x8000 | _TUPLE_PROTO, 6, _SRC_PORT)
+
 _AT_ONCE: Final = 64
 """Questions in one datagram: their answers fit a socket's default buffer."""
-_BUFFER: Final = 1 << 15
+_BUFFER: Final = 1 << 13
 _PATIENCE: Final = 2.0
 """Seconds; the kernel answers within the call."""
 
 Endpoint = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """As its client sees it. Addresses are text."""
 
     client: str
@@ -75,13 +77,13 @@ class Conntrack:
         self._sequence = first + len(connections) & 0x7FFF_FFFF
         self._link.send(b"".join(question(each, first + index) for index, each in enumerate(connections)))
         found: list[Endpoint | None] = [None] * len(connections)
-        waiting = set(range(len(connections)))
+        waiting = len(connections)
         while waiting:
             for sequence, endpoint in answers(self._link.recv(_BUFFER)):
                 index = sequence - first
-                if index in waiting:  # else of a question that was given up
-                    waiting.discard(index)
+                if 0 <= index < len(found):  # else of a question that was given up
                     found[index] = endpoint
+                    waiting -= 1
         return found
 
 
@@ -186,6 +188,11 @@ def answers(datagram: bytes) -> Iterator[tuple[int, Endpoint | None]]:
 def answering(data: bytes, span: netlink.Span) -> Endpoint | None:
     """From whom the answers of an entry come: the source of its reply. None where that is not told, or cut off."""
     reply = netlink.find(data, (span[0] + _NFGENMSG.size, span[1]), _TUPLE_REPLY)
+    if reply[1] - reply[0] >= _V4_REPLY.size:
+        *heads, port = _V4_REPLY.unpack_from(data, reply[0])
+        source = heads.pop(4)
+        if tuple(heads) == _V4_HEADS:
+            return socket.inet_ntop(socket.AF_INET, source), _PORT.unpack(port)[0]
     ends = netlink.find(data, reply, _TUPLE_IP)
     family = socket.AF_INET
     start, end = netlink.find(data, ends, _V4_SRC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from kindling.kubernetes.conntrack import Connection, Endpoint
@@ -53,7 +53,7 @@ class Asked:
 
     times: int = 0
     again: float = 0.0
-    ports: list[int] = field(default_factory=list)
+    ports: tuple[int, ...] = ()
 
 
 class Questions:
@@ -75,13 +75,15 @@ class Questions:
 
     def put(self, now: float) -> None:
         """Ask, new pairs first: others lose nothing by waiting."""
-        waiting = sorted(self._waiting.items(), key=lambda each: each[1][0].times)
+        waiting = list(self._waiting.items())
         self._waiting = {}
         self._refill(now)
         room = max(0, min(int(self._room), PER_SECOND - self._lookup.waiting))
+        if room < len(waiting):
+            waiting.sort(key=lambda each: each[1][0].times)
         for _, (asked, connection) in waiting[:room]:
             asked.times += 1
-            asked.ports = [*asked.ports[1 - _OFTEN :], connection.client_port]
+            asked.ports = (*asked.ports[1 - _OFTEN :], connection.client_port)
             asked.again = now + (min(_LONGEST, 2.0 ** (asked.times - _OFTEN)) if asked.times >= _OFTEN else 0.0)
         self.held_back += sum(1 for _, (asked, _) in waiting[room:] if not asked.times)
         chosen = [(pair, connection) for pair, (_, connection) in waiting[:room]]
