@@ -9,6 +9,7 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +20,7 @@ import kindling
 from kindling.config import NO_FILE, Webhook
 from kindling.config.alerts import check_url
 from kindling.errors import SettingError
+from kindling.wire.http import retry_after
 
 #: Of an answer; nobody reads more of it.
 _ANSWER_BYTES: Final = 16 << 10
@@ -99,7 +101,7 @@ def post(settings: Webhook, body: bytes, message: str, now: int) -> Answer:
         connection.request("POST", (url.path or "/") + (f"?{url.query}" if url.query else ""), body, sent)
         answer = connection.getresponse()
         answer.read(_ANSWER_BYTES)
-        return Answer(answer.status, _seconds(answer.getheader("Retry-After", "")))
+        return Answer(answer.status, retry_after(answer.getheader("Retry-After", ""), time.time()) or 0.0)
     except (OSError, http.client.HTTPException, ValueError):
         if late.is_set():
             raise TimeoutError("timed out") from None
@@ -158,8 +160,3 @@ def _tls(settings: Webhook) -> ssl.SSLContext:
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
-
-
-def _seconds(text: str) -> float:
-    """Retry-After in its first form (RFC 9110 section 10.2.3)."""
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0.0

@@ -19,9 +19,9 @@ class Backoff:
         self._ceiling = _FIRST
 
     def failed(self, at_least: float = 0.0) -> float:
-        """`at_least`: what the server asked for."""
+        """`at_least`: what the server asked for; nobody waits for longer than two minutes."""
         ceiling, self._ceiling = self._ceiling, min(self._ceiling * _FACTOR, _MOST)
-        return max(at_least, ceiling * (0.5 + 0.5 * self._chance()))
+        return max(min(at_least, _MOST), ceiling * (0.5 + 0.5 * self._chance()))
 
     def worked(self) -> None:
         self._ceiling = _FIRST

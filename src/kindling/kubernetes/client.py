@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Final
@@ -11,6 +12,7 @@ from urllib.parse import urlencode
 
 from kindling.kubernetes.access import Access
 from kindling.kubernetes.objects import DecodeError, Status, decode
+from kindling.wire.http import retry_after
 
 _CONNECT_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 60.0
@@ -145,7 +147,5 @@ def _refused(response: http.client.HTTPResponse, body: bytes) -> ApiError:
         message = status.message
     except DecodeError:
         message = ""
-    after = response.getheader("Retry-After", "")
-    return ApiError(
-        response.status, message or f"HTTP status {response.status}", float(after) if after.isdigit() else 0.0
-    )
+    after = retry_after(response.getheader("Retry-After", ""), time.time())
+    return ApiError(response.status, message or f"HTTP status {response.status}", after or 0.0)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 import h11
@@ -15,6 +13,7 @@ from kindling.otlp.connection import Connection, TimedOut
 from kindling.otlp.kept import MAX_ANSWER, USER_AGENT, KeptTransport
 from kindling.otlp.messages import partial_success, rpc_status
 from kindling.otlp.outcome import Delivered, Outcome, Refused, Retry
+from kindling.wire.http import retry_after
 
 #: "Retryable Response Codes".
 RETRYABLE: Final = frozenset({429, 502, 503, 504})
@@ -97,19 +96,8 @@ def outcome(answer: Answer, now: float) -> Outcome:
     status = rpc_status(body) if protobuf else None
     reason = f"HTTP {answer.status}" + (f": {status.message}" if status and status.message else "")
     if answer.status in RETRYABLE:
-        asked = retry_after(answer.headers, now)
+        asked = retry_after(answer.headers.get("retry-after", ""), now)
         return Retry(reason, asked if asked is not None or status is None else status.retry_after)
     if not answer.status:
         return Retry("it ended the connection without an answer")
     return Refused(reason)
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """RFC 9110 section 10.2.3: seconds, or a date."""
-    text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdecimal():
-        return float(text[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -332,5 +332,6 @@ def test_waiting_grows_and_is_never_the_same_for_all() -> None:
     assert [low.failed() for _ in range(3)] == [0.5, 1.0, 2.0]
     assert [high.failed() for _ in range(9)][-1] == 120.0
     assert low.failed(at_least=30) == 30
+    assert low.failed(at_least=1e9) == 120.0, "nobody waits for years"
     low.worked()
     assert low.failed() == 0.5

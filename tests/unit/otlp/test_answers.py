@@ -34,21 +34,6 @@ def test_http_tells_why() -> None:
     assert http.outcome(taken, NOON) == Delivered(Partial(2, "old"))
 
 
-@pytest.mark.parametrize(
-    ("said", "seconds"),
-    [
-        ("120", 120.0),
-        ("Tue, 05 Mar 2024 12:00:30 GMT", 30.0),
-        ("Tue, 05 Mar 2024 11:00:00 GMT", 0.0),
-        ("soon", None),
-        ("-1", None),
-        ("", None),
-    ],
-)
-def test_retry_after(said: str, seconds: float | None) -> None:
-    assert http.retry_after({"retry-after": said}, NOON) == seconds
-
-
 def call(status: int, **headers: str) -> grpc.Call:
     return grpc.Call({"grpc-status": str(status)} | {k.replace("_", "-"): v for k, v in headers.items()})
 
