@@ -211,6 +211,20 @@ def test_no_api_server_at_all(tmp_path: Path) -> None:
         assert gauge(agent, "kindling_kubernetes_failing_seconds") > 0
 
 
+def test_names_outlive_the_agent_while_nobody_can_be_asked(server: ApiServer, tmp_path: Path) -> None:
+    web = Pod("web-abc-1", **of_deployment("web"))
+    web.put(server)
+    named = ("shop", "deployment", "web", "web-abc-1", "app")
+    with web_server(tmp_path) as port, web.cgroup() as folder:
+        with agent_of(tmp_path, server.port) as agent:
+            curl(folder, port)
+            wait_for_clients(agent, port, {named: 1})
+        server.refuse = 503
+        with agent_of(tmp_path, server.port) as agent:
+            curl(folder, port)
+            wait_for_clients(agent, port, {named: 2})
+
+
 def test_what_was_open_before_the_agent(server: ApiServer, tmp_path: Path) -> None:
     """As on every node: pods are there first."""
     pod = Pod("stock-0", ownerReferences=[{"kind": "StatefulSet", "name": "stock", "controller": True}])

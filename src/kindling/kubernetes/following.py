@@ -46,7 +46,7 @@ class Following:
         """`chance`: 0 to 1, when to begin. `clock`: unix seconds."""
         self._reflectors = [Reflector(Client(access), resource) for resource in resources_of(settings)]
         self.cluster = Cluster(self._reflectors, settings.node)
-        self.pods = OwnPods(self.cluster)
+        self.pods = OwnPods(self.cluster, clock)
         self._server = f"the API server at {access.host}:{access.port}"
         self._say = say
         self._delay = _START_SECONDS * chance()

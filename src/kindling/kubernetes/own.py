@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
+from typing import Final
 
 from kindling.kubernetes.cluster import Cluster
 from kindling.kubernetes.pods import KnownContainer
 from kindling.model.workload import Workload
 
+_PATIENCE: Final = 5.0
+"""A connection to the API server that breaks is mostly made anew within that."""
+
 
 class OwnPods:
     """Satisfies `kindling.identity.pods.Pods`."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.time) -> None:
         self._cluster = cluster
+        self._clock = clock
 
     @property
     def changes(self) -> int:
@@ -21,7 +27,8 @@ class OwnPods:
 
     @property
     def hopeful(self) -> bool:
-        return not any(health.failing_since for health in self._cluster.health().values())
+        long = self._clock() - _PATIENCE
+        return not any(0 < health.failing_since < long for health in self._cluster.health().values())
 
     def workload(self, container_id: str, pod_uid: str) -> Workload | None:
         found = self._cluster.container(container_id, pod_uid)

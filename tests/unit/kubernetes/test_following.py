@@ -130,8 +130,9 @@ def test_an_api_server_that_is_away_is_told_of_once() -> None:
         with following(server, NODE, said, clock) as found:
             until(lambda: found.failing_seconds)
             found.refresh()
-            assert (said, found.pods.hopeful) == ([], False)
+            assert (said, found.pods.hopeful) == ([], True)
             clock.ahead = 60.0
+            assert not found.pods.hopeful
             for _ in range(3):
                 found.refresh()
             assert len(said) == 1
