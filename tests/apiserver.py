@@ -61,7 +61,7 @@ class Asked:
 class ApiServer:
     """`with ApiServer() as server`: listens on 127.0.0.1 until the block is left."""
 
-    def __init__(self, certificate: Path | None = None, key: Path | None = None) -> None:
+    def __init__(self, certificate: Path | None = None, key: Path | None = None, port: int = 0) -> None:
         self.version = 1000
         self.tokens: set[str] | None = None
         """None: nobody is asked for one."""
@@ -79,7 +79,7 @@ class ApiServer:
         self._collections = {path: Collection() for path in KINDS}
         self._changed = threading.Condition()
         self._epoch = 0
-        self._http = _Server(("127.0.0.1", 0), _Handler)
+        self._http = _Server(("127.0.0.1", port), _Handler)
         self._http.api = self
         self.tls = certificate is not None
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

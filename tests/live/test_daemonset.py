@@ -20,6 +20,8 @@ from typing import Any
 import pytest
 import yaml
 
+import certificates
+
 pytestmark = [pytest.mark.root, pytest.mark.live]
 
 REPO = Path(__file__).parents[2]
@@ -29,6 +31,9 @@ AGENT: dict[str, Any] = POD["containers"][0]
 CONTEXT: dict[str, Any] = AGENT["securityContext"]
 TOKEN = "a-token-of-the-secret"
 PORT = 9500
+NODE = "worker-1"
+API_PORT = 6443
+ACCOUNT_TOKEN = "a-token-of-the-service-account"
 UID = "8f2c6a1e-1111-2222-3333-444455556666"
 
 #: $1 root, $2 scratch, $3 pins; what comes after is the command.
@@ -52,6 +57,8 @@ mount --bind "$scratch/state" "$root/run/kindling"
 mount --bind "$scratch/data" "$root/run/data"
 mount --bind -o ro "$scratch/token" "$root/run/kindling-token"
 mount --bind -o ro "$scratch/etc" "$root/run/etc"
+mkdir -p "$root/run/secrets/kubernetes.io/serviceaccount"
+mount --bind -o ro "$scratch/account" "$root/run/secrets/kubernetes.io/serviceaccount"
 cd /
 exec chroot "$root" "$@"
 """
@@ -78,7 +85,7 @@ class Pod:
 
 @contextmanager
 def running(scratch: Path, *, without: str = "") -> Iterator[Pod]:
-    for name in ("root", "bpf", "cgroup", "state", "data", "token", "etc"):
+    for name in ("root", "bpf", "cgroup", "state", "data", "token", "etc", "account"):
         (scratch / name).mkdir()
     (scratch / "token/token").write_text(TOKEN, encoding="ascii")
     (scratch / "etc/kindling.yaml").write_text(OBJECTS["ConfigMap"]["data"]["kindling.yaml"], encoding="utf-8")
@@ -98,7 +105,14 @@ def running(scratch: Path, *, without: str = "") -> Iterator[Pod]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "KINDLING_DATA": "/run/data",
         "KINDLING_PERSISTENCE_PINS": pins,
+        **{each["name"]: each["value"] for each in AGENT["env"] if each["name"] == "KINDLING_KUBERNETES_MODE"},
+        "KINDLING_KUBERNETES_NODE": NODE,
+        "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+        "KUBERNETES_SERVICE_PORT": str(API_PORT),
     }
+    authority = certificates.authority(scratch / "pki")
+    (scratch / "account/ca.crt").write_bytes(authority.cert.read_bytes())
+    (scratch / "account/token").write_text(ACCOUNT_TOKEN, encoding="ascii")
     with (scratch / "said").open("w+", encoding="utf-8") as said:
         process = subprocess.Popen(command, env=environment, stderr=said, stdout=said, text=True)
         pod = Pod(process)
@@ -136,6 +150,23 @@ def _client(unified: Path, request: pytest.FixtureRequest) -> list[str]:
     return ["sh", "-c", f"echo $$ > {group}/cgroup.procs; exec curl -s --retry 9 --retry-connrefused {{}}"]
 
 
+def unified_hierarchy() -> Path:
+    hybrid = Path("/sys/fs/cgroup/unified")
+    return hybrid if hybrid.exists() else Path("/sys/fs/cgroup")
+
+
+@contextmanager
+def web_server(folder: Path, port: int) -> Iterator[None]:
+    """Of files, on the host's loopback."""
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def test_without_the_right_to_mount(tmp_path: Path) -> None:
     """What the page says may be left out on a node that has everything mounted."""
     with running(tmp_path, without="SYS_ADMIN") as pod:
@@ -143,8 +174,6 @@ def test_without_the_right_to_mount(tmp_path: Path) -> None:
 
 
 def test_the_agent_in_its_pod(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    unified = Path("/sys/fs/cgroup/unified")
-    unified = unified if unified.exists() else Path("/sys/fs/cgroup")
     with running(tmp_path) as pod:
         assert int(pod.status("CapEff"), 16) == int(pod.status("CapPrm"), 16) == 1 << 39 | 1 << 19
         assert pod.status("NoNewPrivs") == "1"
@@ -152,13 +181,8 @@ def test_the_agent_in_its_pod(tmp_path: Path, request: pytest.FixtureRequest) ->
         assert "kindling_" in pod.get("/metrics")
         with pytest.raises(OSError, match="401"):
             pod.get("/api/v1/flows")
-        server = subprocess.Popen(
-            [sys.executable, "-m", "http.server", "18231", "--bind", "127.0.0.1", "--directory", str(tmp_path / "etc")],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            command = [part.format("http://127.0.0.1:18231/") for part in _client(unified, request)]
+        with web_server(tmp_path / "etc", 18231):
+            command = [part.format("http://127.0.0.1:18231/") for part in _client(unified_hierarchy(), request)]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=30)
             rows: list[dict[str, Any]] = []
             end = time.monotonic() + 10
@@ -166,8 +190,71 @@ def test_the_agent_in_its_pod(tmp_path: Path, request: pytest.FixtureRequest) ->
                 time.sleep(0.5)
                 answer = json.loads(pod.get("/api/v1/flows?port=18231", TOKEN))
                 rows = [row for row in answer["rows"] if row["role"] == "client"]
-        finally:
-            server.terminate()
-            server.wait()
         assert rows[0]["comm"] == "curl"
         assert rows[0]["container_id"] == "ab" * 6
+
+
+@contextmanager
+def api_server(pod: Pod, scratch: Path) -> Iterator[list[list[Any]]]:
+    """Beside the agent, in its network namespace. What it was asked is known when the block is left."""
+    (scratch / "objects").write_text(json.dumps({"/api/v1/pods": [POD_OF_THE_CLIENT]}), encoding="utf-8")
+    signer = certificates.Authority(scratch / "pki", scratch / "pki/authority.pem", scratch / "pki/authority.key")
+    paths = [str(path) for path in signer.issue("api-server")]
+    command = [
+        *("nsenter", f"--net=/proc/{pod.process.pid}/ns/net"),
+        *(sys.executable, "-m", "live.pod_api", *paths, str(API_PORT), ACCOUNT_TOKEN, str(scratch / "objects")),
+    ]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{REPO / 'src'}:{REPO / 'tests'}"}
+    asked: list[list[Any]] = []
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=scratch
+    )
+    try:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        yield asked
+        asked += json.loads(process.communicate(timeout=20)[0])
+    finally:
+        process.kill()
+        process.wait()
+
+
+POD_OF_THE_CLIENT = {
+    "metadata": {
+        "name": "web-5d9-x2x",
+        "namespace": "shop",
+        "uid": UID,
+        "labels": {"pod-template-hash": "5d9"},
+        "ownerReferences": [{"kind": "ReplicaSet", "name": "web-5d9", "controller": True}],
+    },
+    "spec": {"nodeName": NODE, "hostNetwork": True},
+    "status": {"phase": "Running", "containerStatuses": [{"name": "app", "containerID": f"containerd://{'ab' * 32}"}]},
+}
+
+
+def test_the_agent_asks_what_its_role_allows(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """It starts without an API server, finds it later, and asks for exactly what the role names, with its account."""
+    rules = [
+        f"/apis/{group}/v1/{resource}" if group else f"/api/v1/{resource}"
+        for rule in OBJECTS["ClusterRole"]["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    ]
+    with running(tmp_path) as pod, api_server(pod, tmp_path) as asked, web_server(tmp_path / "etc", 18232):
+        command = [part.format("http://127.0.0.1:18232/") for part in _client(unified_hierarchy(), request)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=30)
+        found: dict[str, Any] = {}
+        end = time.monotonic() + 30
+        while found.get("workload") != "web" and time.monotonic() < end:
+            time.sleep(0.5)
+            rows = json.loads(pod.get("/api/v1/flows?port=18232", TOKEN))["rows"]
+            found = next((row for row in rows if row["role"] == "client"), {})
+    assert [found[key] for key in ("namespace", "workload_kind", "workload", "pod")] == [
+        "shop",
+        "deployment",
+        "web",
+        "web-5d9-x2x",
+    ]
+    assert {path for path, _, _ in asked} == set(rules)
+    assert {(path, watch) for path, watch, _ in asked} == {(path, watch) for path in rules for watch in (False, True)}
+    assert {authorization for *_, authorization in asked} == {f"Bearer {ACCOUNT_TOKEN}"}
