@@ -8,7 +8,7 @@ from typing import Final
 from kindling.export import families as f
 from kindling.export.budget import Budget
 from kindling.export.lines import Lines, prefixed
-from kindling.export.peers import Endpoints, Side, side, there
+from kindling.export.peers import Endpoints, Side, behind, side, there, translated
 from kindling.export.requests import OTHER
 from kindling.export.section import ALL, OWN, Section, Series, Totals
 from kindling.export.text import labels
@@ -44,9 +44,9 @@ class _TcpSection(Section[FlowRow]):
         """Labels of the end on this host."""
         return {**side(flow.workload, self.node, flow.local_ip, flow.service), "node_ip": self.node_ip}
 
-    def far(self, flow: FlowLabels) -> dict[str, str]:
-        """Labels of the remote end."""
-        end = self.there(flow).at(flow.remote_ip)
+    def far(self, flow: FlowLabels, ip: str) -> dict[str, str]:
+        """Labels of the remote end, with an address."""
+        end = self.there(flow).at(ip)
         if end["node"] == self.node:
             return {**end, "node_ip": self.node_ip}
         return {**end, "node_ip": flow.peer.node_ip} if flow.peer else end
@@ -69,7 +69,7 @@ class PairSection(_TcpSection):
         own = (flow.workload, flow.workload.container_id)
         if level != OWN:
             return own
-        return (*own, flow.service, flow.local_ip, flow.remote_ip, self.there(flow), *_ports(row))
+        return (*own, flow.service, flow.local_ip, self.there(flow), *_ends(flow))
 
     def text(self, row: FlowRow, level: int) -> str:
         flow = row.labels
@@ -78,12 +78,12 @@ class PairSection(_TcpSection):
         if level != OWN:
             here = prefixed("src_", side(flow.workload, self.node, ""))
             return labels(f.TCP_LABELS, {**here, "dst_workload_name": OTHER})
-        here_port, there_port = _ports(row)
+        ip, here_port, there_port = _ends(flow)
         return labels(
             f.TCP_LABELS,
             {
                 **prefixed("src_", self.near(flow)),
-                **prefixed("dst_", self.far(flow)),
+                **prefixed("dst_", self.far(flow, ip)),
                 "src_port": str(here_port),
                 "dst_port": str(there_port),
             },
@@ -111,10 +111,12 @@ class PairSection(_TcpSection):
         return srtt + again
 
 
-def _ports(row: FlowRow) -> tuple[int, int]:
-    """Here and there; 0 stands for the client's, which is another one each time."""
-    port = row.labels.port
-    return (port, 0) if row.labels.role == "server" else (0, port)
+def _ends(flow: FlowLabels) -> tuple[str, int, int]:
+    """The address there, the ports here and there; 0 stands for the client's, which is another one each time."""
+    if flow.role == "server":
+        return flow.remote_ip, flow.port, 0
+    ip, port = behind(flow.remote_ip, flow.port, flow.peer)
+    return ip, 0, port
 
 
 def _last_srtt(series: Series[FlowRow]) -> int:
@@ -152,7 +154,8 @@ class ConnectSection(_TcpSection):
         own = (flow.workload, flow.workload.container_id)
         if level != OWN:
             return own
-        return (*own, flow.service, flow.local_ip, flow.remote_ip, self.there(flow), flow.port)
+        called = flow.remote_ip, flow.port
+        return (*own, flow.service, flow.local_ip, *called, self.there(flow), behind(*called, flow.peer))
 
     def text(self, row: FlowRow, level: int) -> str:
         flow = row.labels
@@ -163,8 +166,9 @@ class ConnectSection(_TcpSection):
         else:
             values = {
                 **prefixed("src_", self.near(flow)),
-                **prefixed("dst_", self.far(flow)),
+                **prefixed("dst_", self.far(flow, flow.remote_ip)),
                 "dst_port": str(flow.port),
+                **translated(flow.remote_ip, flow.port, flow.peer),
             }
         return labels(f.CONNECT_LABELS, values)
 

@@ -59,6 +59,17 @@ def there(peer: Peer | None) -> Side:
     return Side(peer.node, peer.namespace, peer.workload_kind, peer.workload_name, peer.service, peer.pod)
 
 
+def behind(ip: str, port: int, peer: Peer | None) -> tuple[str, int]:
+    """Address and port of the pod that answers, where that is known of a service; else those that were called."""
+    return (peer.backend_ip, peer.backend_port) if peer is not None and peer.backend_ip else (ip, port)
+
+
+def translated(ip: str, port: int, peer: Peer | None) -> dict[str, str]:
+    """Labels of where a call of a service went, if that is known and another address or port."""
+    target = behind(ip, port, peer)
+    return {} if target == (ip, port) else {"dnat_ip": target[0], "dnat_port": str(target[1])}
+
+
 class Endpoints:
     """Which workload of this host answers at an address and port.
 
@@ -90,13 +101,13 @@ class Endpoints:
 
     def there(self, ip: str, port: int, peer: Peer | None) -> Side:
         """A remote end: with its container, when it is on this host; else what the cluster says of it."""
-        workload = self._served.get((ip, port))
+        workload = self._served.get(behind(ip, port, peer))
         if workload is None or (peer is not None and not self._agree(workload, peer)):
             return there(peer)
         return here(workload, self._node, peer.service if peer else "")
 
     def _agree(self, workload: Workload, peer: Peer) -> bool:
         """Whoever answered at a pod's address before may have been another pod."""
-        if peer.kind == "pod":
+        if peer.pod:
             return (workload.namespace, workload.pod) == (peer.namespace, peer.pod)
         return peer.kind == "node" and peer.node == self._node

@@ -144,6 +144,7 @@ def _target(record: Record, addresses: list[str]) -> Target | None:
     if kind == "node":
         return Target(0, "node", "", "", transport, port) if addresses else None
     if kind in {"pod", "service"} and namespace and workload and record.get("peer_workload_kind") != "service":
+        port = _count(record, "peer_port") or port  # rules are about ports of pods, not of services
         return Target(0, "pod", namespace, workload, transport, port)
     if kind in {"pod", "service"} and namespace and (service or workload):
         return Target(0, "service", namespace, service or workload, transport, port)

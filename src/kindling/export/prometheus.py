@@ -24,7 +24,7 @@ from kindling.export.exemplars import Exemplars
 from kindling.export.horizon import Horizon
 from kindling.export.lines import Lines
 from kindling.export.negotiate import CONTENT_TYPE, content_type, wants_openmetrics
-from kindling.export.peers import Endpoints
+from kindling.export.peers import Endpoints, behind
 from kindling.export.presence import Change, Presence, Row
 from kindling.export.requests import EntitySection, ErrorSection, TopologySection
 from kindling.export.trace import AddressSection, News, TraceSeries
@@ -181,7 +181,8 @@ class Exporter:
 def _reaching(endpoints: set[tuple[str, int]], rows: Iterable[Row], change: Change[Row]) -> list[Row]:
     """Rows, other than new and moved ones, that lead to an endpoint of which another thing is known now."""
     told = {*change.fresh, *change.moved}
-    return [row for row in rows if (row.labels.remote_ip, row.labels.port) in endpoints and row not in told]
+    reached = [(row, behind(row.labels.remote_ip, row.labels.port, row.labels.peer)) for row in rows]
+    return [row for row, endpoint in reached if endpoint in endpoints and row not in told]
 
 
 def _is_open(row: FlowRow) -> bool:

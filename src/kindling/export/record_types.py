@@ -32,6 +32,8 @@ class PeerRecord(TypedDict):
     peer_pod: str
     peer_service: str
     peer_node: str
+    peer_ip: str
+    peer_port: int
 
 
 class EndpointRecord(WorkloadRecord, PeerRecord):

@@ -49,6 +49,8 @@ def peer(found: Peer | None) -> PeerRecord:
         "peer_pod": found.pod,
         "peer_service": found.service,
         "peer_node": found.node,
+        "peer_ip": found.backend_ip,
+        "peer_port": found.backend_port,
     }
 
 

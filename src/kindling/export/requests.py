@@ -9,7 +9,7 @@ from kindling.export import families as f
 from kindling.export.budget import Budget
 from kindling.export.family import Family
 from kindling.export.lines import Lines, prefixed
-from kindling.export.peers import Endpoints, Side, side
+from kindling.export.peers import Endpoints, Side, behind, side
 from kindling.export.section import ALL, OWN, Section, Totals
 from kindling.export.text import labels, present_labels
 from kindling.model import OpLabels, OpRow
@@ -116,8 +116,8 @@ class TopologySection(RequestSection):
             return ALL
         if level != OWN:
             return (op.workload, op.workload.container_id, op.protocol)
-        ends = (op.workload, op.workload.container_id, op.local_ip, op.remote_ip, self.there(op))
-        return (*ends, op.port, op.protocol, op.status)
+        ends = (op.workload, op.workload.container_id, op.local_ip, self.there(op))
+        return (*ends, *behind(op.remote_ip, op.port, op.peer), op.protocol, op.status)
 
     def text(self, row: OpRow, level: int) -> str:
         op = row.labels
@@ -127,10 +127,11 @@ class TopologySection(RequestSection):
             values = {**prefixed("src_", side(op.workload, self.node, "")), "dst_workload_name": OTHER}
             values["protocol"] = op.protocol
         else:
+            ip, port = behind(op.remote_ip, op.port, op.peer)
             values = {
                 **prefixed("src_", side(op.workload, self.node, op.local_ip)),
-                **prefixed("dst_", self.there(op).at(op.remote_ip)),
-                "dst_port": str(op.port),
+                **prefixed("dst_", self.there(op).at(ip)),
+                "dst_port": str(port),
                 "protocol": op.protocol,
                 "status_code": op.status,
             }

@@ -14,7 +14,7 @@ from typing import Final
 from kindling.export import families as f
 from kindling.export.budget import Account, Budget
 from kindling.export.lines import Lines, prefixed
-from kindling.export.peers import Endpoints, side, there
+from kindling.export.peers import Endpoints, side, there, translated
 from kindling.export.section import Section, Totals
 from kindling.export.text import labels
 from kindling.model import FlowRow, OpRow, RequestEvent
@@ -98,6 +98,7 @@ def trace_labels(event: RequestEvent, node: str, endpoints: Endpoints) -> Mappin
     """Source is the client, destination the server, whichever of them is on this host."""
     here = side(event.workload, node, event.local_ip, event.service)
     is_server = event.role == "server"
+    dnat: dict[str, str] = {}
     if is_server:
         source, target = there(event.peer).at(event.remote_ip), here
         port = event.local_port
@@ -105,10 +106,12 @@ def trace_labels(event: RequestEvent, node: str, endpoints: Endpoints) -> Mappin
         far = endpoints.there(event.remote_ip, event.remote_port, event.peer)
         source, target = here, far.at(event.remote_ip)
         port = event.remote_port
+        dnat = translated(event.remote_ip, event.remote_port, event.peer)
     return {
         **prefixed("src_", source),
         **prefixed("dst_", target),
         "dst_port": str(port),
+        **dnat,
         "protocol": event.protocol,
         "is_server": "true" if is_server else "false",
         "request_content": event.content,

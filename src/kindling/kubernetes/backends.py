@@ -121,8 +121,8 @@ class Backends:
         """
         ready = {each for each in self._changed if self._renamed.get(each, 0.0) <= self._now}
         self._changed -= ready
-        for address in ready:
-            self._renamed[address] = self._now + self._calling.get(address, 0) / _RENAMED
+        for address in ready & self._calling.keys():
+            self._renamed[address] = self._now + self._calling[address] / _RENAMED
         return ready
 
     # --- questions ------------------------------------------------------------------------------
@@ -131,8 +131,22 @@ class Backends:
         """The service, with its pod where exactly one answers this client."""
         pair = Pair(client, address, port, transport)
         known = self._pairs.get(pair)
-        pod = known.pod if known else self._only(self._listed(pair))
-        return replace(service, pod=pod.name, node=pod.node, node_ip=self._node_ip(pod.node)) if pod else service
+        listed = self._listed(pair)
+        pod = known.pod if known else self._only(listed)
+        if pod is None:
+            return service
+        answering = known.found if known and known.found else listed
+        ip, its_port = min((each for each in answering if each[0] in pod.addresses), default=("", 0))
+        return replace(
+            service,
+            workload_kind=pod.controller.kind,
+            workload_name=pod.controller.name,
+            pod=pod.name,
+            node=pod.node,
+            node_ip=self._node_ip(pod.node),
+            backend_ip=ip,
+            backend_port=its_port or port,
+        )
 
     def endpoints(self, client: str, address: str, port: int, transport: str) -> tuple[Endpoint, ...]:
         """Who was seen to answer this client, or the only one who can; empty: not known."""

@@ -10,18 +10,24 @@ PeerKind = Literal["pod", "service", "node"]
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A pod, a service (which pod answers is not known), or a node. Fields that do not apply are empty."""
+    """A pod, a service, or a node. Fields that do not apply are empty.
+
+    Of a service: the pod that answers, its workload and its node, if that is known for this client.
+    """
 
     kind: PeerKind
     namespace: str = ""
     workload_kind: str = ""
-    """deployment, daemonset, statefulset, cronjob, job, pod ...; service, node."""
+    """deployment, daemonset, statefulset, cronjob, job, pod ...; node; service, where no pod behind it is known."""
     workload_name: str = ""
     pod: str = ""
     service: str = ""
     node: str = ""
     node_ip: str = field(default="", compare=False)
     """The node's own address: its InternalIP."""
+    backend_ip: str = ""
+    """Address of the pod behind a service."""
+    backend_port: int = 0
 
 
 UNKNOWN_POD: Final = Peer("pod")

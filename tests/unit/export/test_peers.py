@@ -139,3 +139,32 @@ def test_what_was_counted_before_a_service_was_known_is_not_counted_twice() -> N
     second = shown(snapshot(ops=[row]), "kindling_entity_request_total", exporter)
     assert len(first) == len(second)
     assert {labels.get("service") for labels in second} == {"web"}
+
+
+BEHIND = replace(DB, kind="service", backend_ip="10.1.0.9", backend_port=5432)
+
+
+def test_a_service_whose_pod_is_known() -> None:
+    """Topology tells where the call went, a trace and a connection where it was sent, and both."""
+    to = {"workload": WEB, "remote_ip": "10.96.0.7", "peer": BEHIND}
+    view = snapshot(
+        ops=[op((1,), port=80, **to)],
+        flows=[flow(port=80, connect_count=1, srtt_us=5, **to)],
+        requests=[request_event(remote_port=80, **to)],
+    )
+    went = {**OF_DB, "port": "5432"}
+    sent = {**OF_DB, "ip": "10.96.0.7", "port": "80"}
+    assert ends(shown(view, "kindling_topology_request_total")[0], "dst_") == went
+    assert ends(shown(view, "kindling_tcp_srtt_microseconds")[0], "dst_") == {**went, "node_ip": "192.0.2.2"}
+    for name in ("kindling_trace_request_duration_nanoseconds", "kindling_tcp_connect_total"):
+        labels = shown(view, name)[0]
+        assert ends(labels, "dnat_") == {"ip": "10.1.0.9", "port": "5432"}
+        assert ends(labels, "dst_").items() >= sent.items()
+
+
+def test_a_service_whose_pod_is_not_known() -> None:
+    peer = Peer("service", "pay", "service", "db", service="db")
+    row = flow(workload=WEB, remote_ip="10.96.0.7", port=80, connect_count=1, peer=peer)
+    labels = shown(snapshot(flows=[row]), "kindling_tcp_connect_total")[0]
+    assert ends(labels, "dnat_") == {}
+    assert labels["dst_workload_kind"] == "service"

@@ -222,6 +222,15 @@ def test_records_of_the_agents_own_rows() -> None:
             opened=1,
             peer=Peer("service", "pay", "service", "api", "", "api"),
         ),
+        flow(
+            workload=WEB,
+            remote_ip="10.96.0.8",
+            port=80,
+            peer=Peer(
+                "service", "pay", "deployment", "ledger", "l-1", "ledger", backend_ip="10.1.0.3", backend_port=8080
+            ),
+            opened=1,
+        ),
         flow(workload=WEB, role="server", local_ip="10.1.0.5", port=80, opened=9, peer=UNKNOWN_POD),
         flow(workload=WEB, remote_ip="10.1.7.7", port=81, opened=1, peer=UNKNOWN_POD),
         flow(workload=WEB, opened=4),
@@ -231,7 +240,7 @@ def test_records_of_the_agents_own_rows() -> None:
     (policy,) = written(rows, external, "cilium")
     assert policy["metadata"] == {"name": "web-seen", "namespace": "shop"}
     ports = {rule["toPorts"][0]["ports"][0]["port"]: rule for rule in policy["spec"]["egress"] if "toPorts" in rule}
-    assert set(ports) >= {"5432", "10250", "443"}
+    assert set(ports) >= {"5432", "10250", "443", "8080"}
     (labels,) = [each["matchLabels"] for each in ports["5432"]["toEndpoints"]]
     assert set(labels.values()) == {"pay", "db"}
     assert ports["443"]["toFQDNs"] == [{"matchName": "example.org"}]

@@ -31,7 +31,9 @@ PEERS = st.sampled_from(
         Peer("pod", "shop", "deployment", "web", pod="web-2", service="web", node="node-1", node_ip="192.0.2.1"),
         Peer("pod", "shop", "deployment", "web", pod="web-3", node="node-2", node_ip="192.0.2.2"),
         Peer("service", "shop", "service", "web", service="web"),
-        Peer("service", "shop", "service", "web", pod="web-2", service="web"),
+        Peer("service", "shop", "deployment", "web", "web-2", "web", backend_ip="192.0.2.2", backend_port=53),
+        Peer("service", "shop", "deployment", "web", "web-2", "web", backend_ip="192.0.2.1", backend_port=443),
+        Peer("pod", "shop", "deployment", "web", "web-2", "web"),
         Peer("node", workload_kind="node", workload_name="node-1", node="node-1"),
         Peer("node", workload_kind="node", workload_name="node-2", service="web", node="node-2"),
     ]

@@ -129,7 +129,16 @@ def test_the_only_endpoint_answers() -> None:
     world = World(ELSEWHERE)
     world.pass_()
     assert world.backends.peer(SERVICE, CLIENT, VIP, 80, "tcp") == Peer(
-        "service", "shop", "service", "web", pod="web-3", service="web", node="n2", node_ip="ip of n2"
+        "service",
+        "shop",
+        "pod",
+        "web-3",
+        pod="web-3",
+        service="web",
+        node="n2",
+        node_ip="ip of n2",
+        backend_ip=ELSEWHERE[0],
+        backend_port=ELSEWHERE[1],
     )
     world.call()
     world.pass_()
