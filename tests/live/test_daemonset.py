@@ -36,15 +36,17 @@ API_PORT = 6443
 ACCOUNT_TOKEN = "a-token-of-the-service-account"
 UID = "8f2c6a1e-1111-2222-3333-444455556666"
 
-#: $1 root, $2 scratch, $3 pins; what comes after is the command.
+#: $1 root, $2 scratch, $3 a process that passes for the node's first one (where this runs, that may be nobody's to look
+#: at); what comes after is the command.
 POD_SCRIPT = """
-root=$1 scratch=$2 pins=$3; shift 3
+root=$1 scratch=$2 init=$3; shift 3
 hostname kindling-x7k2p
 ip link set lo up
 mount --rbind / "$root"
 mount --make-rprivate "$root"
 mount -o remount,bind,ro "$root"
 mount -t proc proc "$root/proc"
+mount --bind "/proc/$init" "$root/proc/1"
 mount --bind /sys/fs/bpf "$scratch/bpf"
 mount --rbind /sys/fs/cgroup "$scratch/cgroup"
 mount -t sysfs -o ro sysfs "$root/sys"
@@ -93,7 +95,7 @@ def running(scratch: Path, *, without: str = "") -> Iterator[Pod]:
     added = ",".join(f"+{name.lower()}" for name in CONTEXT["capabilities"]["add"] if name != without)
     command = [
         *("unshare", "--mount", "--net", "--uts", "--cgroup", "--propagation", "private"),
-        *("sh", "-ceu", POD_SCRIPT, "pod", str(scratch / "root"), str(scratch), pins),
+        *("sh", "-ceu", POD_SCRIPT, "pod", str(scratch / "root"), str(scratch), str(os.getpid())),
         *("setpriv", f"--reuid={CONTEXT['runAsUser']}", f"--regid={CONTEXT['runAsGroup']}", "--clear-groups"),
         *(f"--bounding-set=-all,{added}", "--inh-caps=-all", "--no-new-privs"),
         *(sys.executable, "-m", "live.confined", str(REPO / "deploy/seccomp.json")),
@@ -179,6 +181,7 @@ def test_the_agent_in_its_pod(tmp_path: Path, request: pytest.FixtureRequest) ->
         assert pod.status("NoNewPrivs") == "1"
         assert pod.status("Seccomp") == "2"
         assert "kindling_" in pod.get("/metrics")
+        assert "cannot" not in (tmp_path / "said").read_text(encoding="utf-8").replace("cannot ask the API server", "")
         with pytest.raises(OSError, match="401"):
             pod.get("/api/v1/flows")
         with web_server(tmp_path / "etc", 18231):
