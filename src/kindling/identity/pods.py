@@ -62,6 +62,10 @@ class InPods:
         found = self._pods.at(address, when) if workload.kind in _PLACELESS else None
         return _as(found, workload) if found else workload
 
+    def placeless(self, workload: Workload) -> bool:
+        """Whether only its address can tell its pod, and somebody can be asked."""
+        return workload.kind in _PLACELESS and self._pods.hopeful
+
     def final(self, workload: Workload) -> bool:
         """Whether it is in no pod, or pod and container are known by name."""
         if not _contained(workload):

@@ -133,7 +133,7 @@ class FlowTable:
         """Finds out what new slots stand for. `final`: nothing more will come, do not wait."""
         self._parents.waiting.clear()
         for slot in arrivals:
-            if not final and self._naming.pending(self._key[slot]):
+            if not final and self._naming.pending(self._key[slot], now, self.patience.since(slot, now)):
                 self.patience.hold(slot, now)
                 self._parents.waiting.add(int(self._parent[slot]))
                 continue

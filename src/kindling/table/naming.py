@@ -38,6 +38,9 @@ ROLES: Final[dict[int, Role]] = {
 _EVIDENCE: Final[dict[int, Evidence]] = {NameKind.HOST: "host", NameKind.SNI: "sni"}
 _OF_CONNECTION: Final = frozenset({"host", "sni"})
 _UDP: Final = 17
+_LODGER_SECONDS: Final = 3.0
+"""For so long whoever used an address that is not the node's, and is in no container any more, may be told of as a pod.
+Kubelet tells the address of a pod within 2 s."""
 
 __all__ = ["ROLES", "FlowNaming", "Peers", "named_by_address", "transport_name"]
 
@@ -121,9 +124,16 @@ class FlowNaming:
         )
         return labels, found is not None and host is not None and peer.sure
 
-    def pending(self, key: Any) -> bool:
-        """Whether it will probably be known in a moment who it is."""
-        return self._owners.pending(int(key["owner"]))
+    def pending(self, key: Any, now: float, since: float) -> bool:
+        """Whether it will probably be known in a moment who it is. `since`: the flow was first seen then."""
+        owner = int(key["owner"])
+        if self._owners.pending(owner):
+            return True
+        if now - since >= _LODGER_SECONDS or not self._owners.placeless(owner):
+            return False
+        local = address_text(key["local"].tobytes())
+        lodges = self.scopes.place(local).scope == "own" and not self.scopes.of_node(local)
+        return lodges and not self._owners.at_home(owner, local, since)
 
     def owned(self, labels: FlowLabels, key: Any, now: float) -> FlowLabels:
         """The same labels, with the workload that is behind the owner now."""

@@ -50,6 +50,10 @@ class Late(Protocol):
         """What is known of it by the address of its own that it used at a time (unix seconds)."""
         ...
 
+    def placeless(self, workload: Workload) -> bool:
+        """Whether `at` may tell, in a moment perhaps."""
+        ...
+
     def final(self, workload: Workload) -> bool:
         """Whether no more can be learned of it."""
         ...
@@ -150,6 +154,15 @@ class Owners:
         """The same, of a socket with an address of its own: where nothing else tells, that does."""
         workload = self.workload(owner)
         return self._late.at(workload, address, when) if workload and self._late else workload
+
+    def placeless(self, owner: int) -> bool:
+        """Whether only its address can tell where it is, and somebody may still do so."""
+        workload = self.workload(owner)
+        return workload is not None and self._late is not None and self._late.placeless(workload)
+
+    def at_home(self, owner: int, address: str, when: float) -> bool:
+        """Whether an address of its own tells who it is."""
+        return self.workload_at(owner, address, when) != self.workload(owner)
 
     def pending(self, owner: int) -> bool:
         """Whether the owner will probably have another workload in a moment. Not so for longer than 10 s."""

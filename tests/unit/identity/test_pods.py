@@ -186,6 +186,7 @@ def test_a_process_that_was_gone_with_its_cgroup_used_the_address_of_its_pod(pod
     assert (found.pid, found.comm) == (7, "curl")
     assert pods.at(curl, "10.244.0.7", 9.0) == curl
     assert pods.at(curl, "192.0.2.1", 5.0) == curl
+    assert (pods.placeless(curl), pods.placeless(found)) == (True, False)
 
 
 @pytest.mark.parametrize("kind", ["unit", "container", "deployment"])

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from kindling.config import NameSettings, Settings
+from kindling.identity import Scopes
 from kindling.model import NameKind, ProtocolNumber, RoleNumber, Workload
 from kindling.table import Collector
 from kindling.table.owners import PENDING_SECONDS
@@ -139,4 +140,54 @@ def test_a_pod_by_its_address() -> None:
     world.pods.lodgers["10.0.0.1"] = POD
     world.connect()
     world.tick()
-    assert {row.labels.workload for row in world.rows()} == {POD}
+    assert world.connections() == {POD: 1}
+
+
+CURL = Workload("process", "curl")
+
+
+class Gone(InPod):
+    """The cgroup was gone before anybody looked."""
+
+    def opened(self, *, cgroup: int, netns: int, comm: bytes, tgid: int, uid: int) -> Workload:
+        del cgroup, netns, comm, tgid, uid
+        return CURL
+
+    def final(self, workload: Workload) -> bool:
+        del workload
+        return True
+
+
+def lodgers(node: str) -> Late:
+    scopes = Scopes(learn_local=True)
+    scopes.update_node([node])
+    world = Late()
+    world.pods = Gone()
+    world.collector = world.collect(scopes=scopes)
+    return world
+
+
+def test_an_address_that_is_told_of_late() -> None:
+    world = lodgers(node="192.0.2.1")
+    world.connect()
+    world.tick()
+    world.tick()
+    assert world.connections() == {}
+    world.pods.lodgers["10.0.0.1"] = POD
+    world.tick()
+    assert world.connections() == {POD: 1}
+
+
+def test_an_address_that_is_no_pod_s_is_not_waited_for_long() -> None:
+    world = lodgers(node="192.0.2.1")
+    world.connect()
+    for _ in range(4):
+        world.tick()
+    assert world.connections() == {CURL: 1}
+
+
+def test_programs_of_the_node_are_not_waited_for() -> None:
+    world = lodgers(node="10.0.0.1")
+    world.connect()
+    world.tick()
+    assert world.connections() == {CURL: 1}

@@ -116,6 +116,9 @@ class InPod(Somebody):
         del when
         return self.lodgers.get(address, workload)
 
+    def placeless(self, workload: Workload) -> bool:
+        return self.hopeful and workload.kind == "process"
+
     def final(self, workload: Workload) -> bool:
         return workload == POD
 
