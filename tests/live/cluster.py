@@ -43,8 +43,6 @@ NODES = "/api/v1/nodes"
 #: Holds the network namespace of a pod as long as it lives; the API server does not name it.
 _SANDBOX: Final = ""
 _TOKEN: Final = "a-token-of-the-service-account"
-_LONGEST_NAME: Final = 15
-"""Of an interface (IFNAMSIZ - 1)."""
 
 #: Who leaves the cluster does so under the address of the node.
 _LEAVING: Final = """
@@ -130,6 +128,7 @@ class Pod:
     where: Namespace
     containers: dict[str, Container]
     stack: ExitStack = field(repr=False)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __getitem__(self, container: str) -> Container:
         return self.containers[container]
@@ -192,7 +191,7 @@ class LittleCluster:
         hierarchy: Path | None = None,
         told: bool = True,
     ) -> Pod:
-        """A pod runs, and the API server says so (unless `told` is False).
+        """A pod runs, and the API server says so (unless `told` is False: then `tell` does).
 
         `number`: last part of its addresses, 0 for a pod on the node's network. `containers`: named like the
         pod's first part where none are given. `hierarchy`: of cgroup v1, for a node that has no other.
@@ -249,7 +248,7 @@ class LittleCluster:
                 "spec": {"nodeName": NODE, "hostNetwork": pod.where is self.node},
                 "status": {
                     "phase": "Running",
-                    "startTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    "startTime": pod.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
                     "podIP": pod.address4,
                     "podIPs": [{"ip": pod.address4}, {"ip": pod.address6}],
                     "containerStatuses": [each for each in states if each["name"] not in init],
@@ -358,13 +357,18 @@ class LittleCluster:
         )
 
     def _plug_in(self, pod: Pod) -> None:
-        outer = f"veth{pod.address4.rpartition('.')[2]}"[:_LONGEST_NAME]
+        number = int(pod.address4.rpartition(".")[2])
+        outer = f"veth{number}"
+        # by its address, as plugins for bridges do it: neighbours need not learn who has it next
+        hardware = f"0a:58:0a:f4:01:{number:02x}"
         pod.where.ip(
-            f"link add eth0 type veth peer name {outer} netns {self.node.name}",
+            f"link add eth0 address {hardware} type veth peer name {outer} netns {self.node.name}",
             f"addr add {pod.address4}/24 dev eth0",
             f"addr add {pod.address6}/64 dev eth0 nodad",
             "link set eth0 up",
         )
+        # the kernel takes its time to end a namespace
+        pod.stack.callback(self.node.ip, f"link del {outer}")
         # hairpin: a pod may reach itself by its service
         self.node.ip(f"link set {outer} master cni0 up", f"link set {outer} type bridge_slave hairpin on")
         pod.where.ip(f"route add default via {GATEWAY4}", f"route add default via {GATEWAY6}")

@@ -15,7 +15,6 @@ from live.cluster import (
     ROUTER6,
     LittleCluster,
     Owner,
-    Pod,
     Port,
 )
 from live.dnat import PLANES, Plane
@@ -33,6 +32,8 @@ PROXY: Final = "kube-system/kube-proxy-ppppp"
 API: Final = "kube-system/kube-apiserver-worker-1"
 EXPORTER: Final = "monitoring/exporter-eeeee"
 OLDER: Final = "shop/older-v1"
+FIRST: Final = "shop/first"
+SECOND: Final = "shop/second"
 REMOTE: Final = "shop/remote-6c8d7b5f4-rrrrr"
 
 REMOTE4: Final = "10.244.2.5"
@@ -155,8 +156,3 @@ def _internet(cluster: LittleCluster) -> None:
     cluster.internet.ip(*(f"addr add {each} dev lo" for each in (*INTERNET4, INTERNET6)))
     listens = (*(f"{each}:80" for each in (*INTERNET4, ROUTER4)), f"[{INTERNET6}]:80", f"[{ROUTER6}]:80")
     servers.nginx_in(cluster.internet, cluster.folder / "internet", listens=listens)
-
-
-def short_lived(cluster: LittleCluster) -> Pod:
-    """A pod of a CronJob's Job."""
-    return cluster.pod(REPORT, 19, owner=Owner("Job", "report-29364960"))

@@ -12,14 +12,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.request import urlopen
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.conftest import Agent, start_agent
 from live import shop
 from live.cgroups import v1_root
-from live.cluster import CLUSTER_DNS, GATEWAY4, NODE, NODE4, NODE6, OTHER_NODE, ROUTER4, LittleCluster, little_cluster
+from live.cluster import (
+    CLUSTER_DNS,
+    GATEWAY4,
+    NODE,
+    NODE4,
+    NODE6,
+    OTHER_NODE,
+    ROUTER4,
+    LittleCluster,
+    Owner,
+    little_cluster,
+)
 from live.dnat import PLANES, Plane, missing
 from live.shop import (
     API,
@@ -28,6 +41,7 @@ from live.shop import (
     DATABASE,
     DNS,
     EXPORTER,
+    FIRST,
     INTERNET4,
     INTERNET6,
     MIGRATE,
@@ -39,6 +53,7 @@ from live.shop import (
     REMOTE,
     REMOTE4,
     REPORT,
+    SECOND,
     STOCK,
     WEB,
 )
@@ -46,6 +61,8 @@ from live.shop import (
 pytestmark = [pytest.mark.root, pytest.mark.live]
 
 PATIENCE = 15.0
+EXPORTER_PORT = 9100
+INTERVAL = 0.5
 
 #: Pods, and the workload that each belongs to.
 WORKLOADS = {
@@ -62,6 +79,8 @@ WORKLOADS = {
     EXPORTER: "daemonset/exporter",
     API: "pod/kube-apiserver",
     OLDER: "pod/older-v1",
+    FIRST: "pod/first",
+    SECOND: "pod/second",
     REMOTE: "deployment/remote",
 }
 
@@ -90,6 +109,8 @@ class Row(NamedTuple):
     transport: str = "tcp"
     name: str = ""
     evidence: str = "address"
+    backend: tuple[str, int] = ("", 0)
+    """The endpoint that answers for a service, where one pod does."""
 
 
 # --- how rows of the table are written ----------------------------------------------------------
@@ -109,7 +130,7 @@ def pod(full_name: str, service: str = "", node: str = NODE) -> End:
 def service(full_name: str, behind: str = "") -> End:
     """`behind`: the pod that answers, where all connections of a client lead to one."""
     space, _, name = full_name.partition("/")
-    return End(space, "service", name, behind.partition("/")[2], service=name, node=NODE if behind else "")
+    return pod(behind, name) if behind else End(space, "service", name, service=name)
 
 
 def node(name: str, service: str = "") -> End:
@@ -131,6 +152,7 @@ def row_of(record: dict[str, Any]) -> Row:
         transport=record["transport"],
         name=record["name"] if client else "",
         evidence=record["evidence"] if client else "address",
+        backend=(record["peer_ip"], record["peer_port"]) if record["peer_kind"] == "service" else ("", 0),
     )
 
 
@@ -151,11 +173,11 @@ class Case:
     """Why it cannot be tried here."""
 
 
-def client(pod: str, container: str, remote: str, port: int, peer: End, **more: str) -> Row:
+def client(pod: str, container: str, remote: str, port: int, peer: End, **more: Any) -> Row:
     return Row(of_pod(pod, container=container), "client", remote, port, peer, **more)
 
 
-def server(pod: str, container: str, remote: str, port: int, peer: End, **more: str) -> Row:
+def server(pod: str, container: str, remote: str, port: int, peer: End, **more: Any) -> Row:
     return Row(of_pod(pod, container=container), "server", remote, port, peer, **more)
 
 
@@ -175,6 +197,7 @@ def both(*steps: Callable[[LittleCluster], None]) -> Callable[[LittleCluster], N
 
 
 WEB4, WEB6 = "10.244.1.10", "fd00:244:1::10"
+DNS4 = "10.244.1.17"
 STOCK4, STOCK6 = "10.244.1.13", "fd00:244:1::13"
 UNNAMED = ("-0", "-H", "Host:")
 """A request that does not say to whom it is sent."""
@@ -228,7 +251,15 @@ def _of_plane(plane: Plane) -> Iterator[Case]:
         f"{plane.name}: DNS over UDP",
         ask,
         {
-            client(DATABASE, "postgres", dns, 53, service(resolver, DNS), transport="udp"): 3,
+            client(
+                DATABASE,
+                "postgres",
+                dns,
+                53,
+                service(resolver, DNS),
+                transport="udp",
+                backend=(DNS4, shop.dns_port(plane)),
+            ): 3,
             server(DNS, "coredns", "10.244.1.15", shop.dns_port(plane), pod(DATABASE), transport="udp"): 1,
         },
         lacks,
@@ -240,7 +271,7 @@ def _inside() -> Iterator[Case]:
         "a pod reaches itself by its service",
         get(WEB, "web", "http://10.96.0.20/", 2),
         {
-            client(WEB, "web", "10.96.0.20", 80, service("shop/web", WEB)): 2,
+            client(WEB, "web", "10.96.0.20", 80, service("shop/web", WEB), backend=(WEB4, PORT)): 2,
             # the node lends its address, or the answer would not come back the same way
             server(WEB, "web", GATEWAY4, PORT, node(NODE)): 2,
         },
@@ -271,16 +302,16 @@ def _inside() -> Iterator[Case]:
     yield Case(
         "pod to node, by all of its addresses",
         both(
-            get(WEB, "web", f"http://{NODE4}:9100/", 3),
-            get(WEB, "web", f"http://{GATEWAY4}:9100/", 2),
-            get(WEB, "web", f"http://[{NODE6}]:9100/", 1),
+            get(WEB, "web", f"http://{NODE4}:{EXPORTER_PORT}/", 3),
+            get(WEB, "web", f"http://{GATEWAY4}:{EXPORTER_PORT}/", 2),
+            get(WEB, "web", f"http://[{NODE6}]:{EXPORTER_PORT}/", 1),
         ),
         {
-            client(WEB, "web", NODE4, 9100, node(NODE)): 3,
-            client(WEB, "web", GATEWAY4, 9100, node(NODE)): 2,
-            client(WEB, "web", NODE6, 9100, node(NODE)): 1,
-            server(EXPORTER, "exporter", WEB4, 9100, pod(WEB)): 5,
-            server(EXPORTER, "exporter", WEB6, 9100, pod(WEB)): 1,
+            client(WEB, "web", NODE4, EXPORTER_PORT, node(NODE)): 3,
+            client(WEB, "web", GATEWAY4, EXPORTER_PORT, node(NODE)): 2,
+            client(WEB, "web", NODE6, EXPORTER_PORT, node(NODE)): 1,
+            server(EXPORTER, "exporter", WEB4, EXPORTER_PORT, pod(WEB)): 5,
+            server(EXPORTER, "exporter", WEB6, EXPORTER_PORT, pod(WEB)): 1,
         },
     )
     yield Case(
@@ -298,8 +329,8 @@ def _inside() -> Iterator[Case]:
             get(WEB, "web", f"http://{shop.EXTERNAL_IP}/", 1),
         ),
         {
-            client(WEB, "web", NODE4, shop.NODE_PORT, service("shop/stock", STOCK)): 1,
-            client(WEB, "web", shop.EXTERNAL_IP, 80, service("shop/stock", STOCK)): 1,
+            client(WEB, "web", NODE4, shop.NODE_PORT, service("shop/stock", STOCK), backend=(STOCK4, PORT)): 1,
+            client(WEB, "web", shop.EXTERNAL_IP, 80, service("shop/stock", STOCK), backend=(STOCK4, PORT)): 1,
         },
     )
     yield Case(
@@ -347,7 +378,15 @@ def _outside() -> Iterator[Case]:
         "outside by name: told by the cluster's DNS",
         get(WEB, "web", f"http://{OUTSIDE_NAME}/", 2, "-4", *UNNAMED),
         {
-            client(WEB, "web", CLUSTER_DNS, 53, service("kube-system/kube-dns", DNS), transport="udp"): 2,
+            client(
+                WEB,
+                "web",
+                CLUSTER_DNS,
+                53,
+                service("kube-system/kube-dns", DNS),
+                transport="udp",
+                backend=(DNS4, 53),
+            ): 2,
             server(DNS, "coredns", WEB4, 53, pod(WEB), transport="udp"): 1,
             client(WEB, "web", first, 80, NOBODY, name=OUTSIDE_NAME, evidence="dns"): 2,
         },
@@ -372,7 +411,60 @@ def _outside() -> Iterator[Case]:
     )
 
 
-CASES = [case for plane in PLANES for case in _of_plane(plane)] + [*_inside(), *_outside()]
+def _in_time() -> Iterator[Case]:
+    short = "10.244.1.19"
+
+    def lives_2_seconds(cluster: LittleCluster) -> None:
+        owner = Owner("Job", "report-29364960")
+        made = cluster.pod(REPORT, 19, owner=owner, told=False)
+        made["report"].curl(f"http://{STOCK4}:{PORT}/", 2)
+        # kubelet writes down the state of a pod about a second late
+        time.sleep(1)
+        cluster.tell(made, owner)
+        time.sleep(1)
+        cluster.end(made)
+
+    yield Case(
+        "a pod of a CronJob that lives for 2 s",
+        lives_2_seconds,
+        {
+            client(REPORT, "report", STOCK4, PORT, pod(STOCK, "stock")): 2,
+            server(STOCK, "stock", short, PORT, pod(REPORT)): 2,
+        },
+    )
+    shared = "10.244.1.20"
+
+    def one_after_the_other(cluster: LittleCluster) -> None:
+        first = cluster.pod(FIRST, 20)
+        shop.serve(cluster, FIRST, "first", PORT)
+        cluster.pods[WEB]["web"].curl(f"http://{shared}:{PORT}/", 1)
+        first["first"].curl(f"http://{STOCK4}:{PORT}/", 2)
+        time.sleep(2 * INTERVAL)
+        cluster.end(first)
+        second = cluster.pod(SECOND, 20, told=False)
+        shop.serve(cluster, SECOND, "second", PORT)
+        cluster.pods[WEB]["web"].curl(f"http://{shared}:{PORT}/", 2)
+        second["second"].curl(f"http://{STOCK4}:{PORT}/", 3)
+        time.sleep(1)
+        cluster.tell(second)
+
+    yield Case(
+        "an address that another pod has at once",
+        one_after_the_other,
+        {
+            client(WEB, "web", shared, PORT, pod(FIRST)): 1,
+            server(FIRST, "first", WEB4, PORT, pod(WEB)): 1,
+            client(FIRST, "first", STOCK4, PORT, pod(STOCK, "stock")): 2,
+            server(STOCK, "stock", shared, PORT, pod(FIRST)): 2,
+            client(WEB, "web", shared, PORT, pod(SECOND)): 2,
+            server(SECOND, "second", WEB4, PORT, pod(WEB)): 2,
+            client(SECOND, "second", STOCK4, PORT, pod(STOCK, "stock")): 3,
+            server(STOCK, "stock", shared, PORT, pod(SECOND)): 3,
+        },
+    )
+
+
+CASES = [case for plane in PLANES for case in _of_plane(plane)] + [*_inside(), *_outside(), *_in_time()]
 
 
 # --- the agent ----------------------------------------------------------------------------------
@@ -403,7 +495,7 @@ def agent_of(cluster: LittleCluster, folder: Path) -> Iterator[Agent]:
     """An agent for which the node's network is that of the machine's first process, as it is on a node."""
     config = folder / "kindling.yaml"
     settings = {
-        "interval": 0.2,
+        "interval": INTERVAL,
         "kubernetes": {"mode": "cluster", "node": NODE, "kubeconfig": str(cluster.kubeconfig())},
         "names": {"networks": shop.NETWORKS},
     }
@@ -457,3 +549,136 @@ def test_flows(watched: Watched, case: Case) -> None:
 def test_no_other_flows(watched: Watched) -> None:
     known = {row[:4] for row in expected()}
     assert {row: n for row, n in watched.rows().items() if row[:4] not in known} == {}
+
+
+# --- the same as metrics, and as the list of what is outside --------------------------------------
+
+#: Endpoints of pods, and the services for which they answer.
+SERVED = {
+    **{(cart, port): f"cart-{plane.name}" for plane in PLANES for cart in (CART_A, CART_B)
+       for port in [shop.cart_port(plane)]},
+    (WEB, PORT): "web",
+    (STOCK, PORT): "stock",
+    (API, 6443): "kubernetes",
+    (DNS, 53): "kube-dns",
+}  # fmt: skip
+
+
+class Asked(NamedTuple):
+    """Of kindling_topology_*."""
+
+    src: End
+    dst: End
+    dst_ip: str
+    dst_port: int
+
+
+class Answered(NamedTuple):
+    """Of kindling_entity_*."""
+
+    who: End
+    port: int
+
+
+class Destination(NamedTuple):
+    """Of kindling_external_* and /api/v1/external."""
+
+    who: End
+    destination: str
+    port: int
+    scope: str
+    evidence: str
+
+
+def samples(watched: Watched, name: str) -> Iterator[tuple[dict[str, str], float]]:
+    with watched.cluster.node.entered(), urlopen(f"{watched.agent.url}/metrics", timeout=PATIENCE) as answer:
+        text = answer.read().decode()
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == name:
+                yield sample.labels, sample.value
+
+
+def end(labels: dict[str, str], side: str = "", *, container: bool = True) -> End:
+    keys = ["namespace", "workload_kind", "workload_name", "pod", "container", "service", "node"]
+    found = End(*(labels.get(f"{side}{key}", "") for key in keys))
+    return found if container else found._replace(container="")
+
+
+def test_topology_metrics(watched: Watched) -> None:
+    found: Counter[Asked] = Counter()
+    for labels, value in samples(watched, "kindling_topology_request_total"):
+        if labels["src_namespace"] and labels["dst_node"] + labels["dst_service"] and labels["dst_namespace"]:
+            dst = end(labels, "dst_", container=False)
+            found[Asked(end(labels, "src_"), dst, labels["dst_ip"], int(labels["dst_port"]))] += int(value)
+    wanted: Counter[Asked] = Counter()
+    for row, n in expected().items():
+        if row.role == "client" and row.peer != NOBODY:
+            # a server of this node is told by its own socket, which says more than the node's address
+            dst = pod(EXPORTER) if row.port == EXPORTER_PORT else row.peer
+            address, port = row.backend if row.backend[0] else (row.remote_ip, row.port)
+            wanted[Asked(row.who._replace(node=NODE), dst, address, port)] += n
+    assert found == wanted
+
+
+def test_entity_metrics(watched: Watched) -> None:
+    found: Counter[Answered] = Counter()
+    for labels, value in samples(watched, "kindling_entity_request_total"):
+        if labels["namespace"] and labels["ip"].startswith(("10.", "172.")):
+            found[Answered(end(labels), int(labels["port"]))] += int(value)
+    wanted: Counter[Answered] = Counter()
+    for row, n in expected().items():
+        if row.role == "server" and ":" not in row.remote_ip and row.transport == "tcp":
+            served = SERVED.get((f"{row.who.namespace}/{row.who.pod}", row.port), "")
+            wanted[Answered(row.who._replace(service=served, node=NODE), row.port)] += n
+    # two questions from one port of the resolver's
+    wanted[Answered(of_pod(DNS, container="coredns", service="kube-dns", node=NODE), 53)] = 2
+    assert found == wanted
+
+
+def test_workload_info(watched: Watched) -> None:
+    found = {end(labels)[:3] for labels, _ in samples(watched, "kindling_k8s_workload_info") if labels["namespace"]}
+    silent = {REMOTE, *([] if v1_root() else [OLDER])}
+    assert found == {of_pod(each)[:3] for each in WORKLOADS if each not in silent}
+
+
+def outside() -> Counter[Destination]:
+    return Counter(
+        {
+            Destination(
+                row.who,
+                row.name or row.remote_ip,
+                row.port,
+                "private" if row.remote_ip == ROUTER4 else "public",
+                row.evidence,
+            ): n
+            for row, n in expected().items()
+            if row.role == "client" and row.peer == NOBODY
+        }
+    )
+
+
+def test_external_metrics(watched: Watched) -> None:
+    found: Counter[Destination] = Counter()
+    for labels, value in samples(watched, "kindling_external_connections_total"):
+        who = end(labels, "src_")._replace(node="")
+        where = Destination(who, labels["destination"], int(labels["dst_port"]), labels["scope"], labels["evidence"])
+        found[where] += int(value)
+    assert found == outside()
+
+
+def test_the_list_of_what_is_outside(watched: Watched) -> None:
+    """Pods of one workload are one in it: it has to be short after a month, too."""
+    found: Counter[Destination] = Counter()
+    for record in watched.records("external"):
+        at = Destination(_end(record), record["destination"], record["port"], record["scope"], record["evidence"])
+        found[at] += record["connections"]
+    wanted = Counter({row._replace(who=row.who._replace(pod="")): n for row, n in outside().items()})
+    assert found == wanted
+
+
+def test_external_addresses_by_the_query_of_the_contract(watched: Watched) -> None:
+    """count by (dst_ip) (kindling_trace_request_duration_nanoseconds{dst_ip!~"127..*|10..*|172..*"})"""
+    name = "kindling_trace_request_duration_nanoseconds"
+    found = {labels["dst_ip"] for labels, _ in samples(watched, name)}
+    assert {each for each in found if not each.startswith(("127.", "10.", "172."))} == {*INTERNET4, INTERNET6}
