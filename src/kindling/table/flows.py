@@ -14,6 +14,7 @@ from kindling.model.rows import FlowRow
 from kindling.model.workload import OTHER
 from kindling.protocols.tls import alpn_name, version_name
 from kindling.table.counters import Changes, Counters
+from kindling.table.held import Held
 from kindling.table.idle import IdleRows
 from kindling.table.naming import named_by_address
 from kindling.table.patience import Patience
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from kindling.table.recovered import SavedRow, SavedSlot
 
 _UDP: Final = 17
-_HELD: Final = 4
-"""Readings."""
-
 #: One of these moves with whatever happens to a connection.
 _WATCH: Final = ("opened", "unsettled", "closed", "failed", "packets_out", "packets_in")
 
@@ -104,10 +102,7 @@ class FlowTable:
         self._bindings: dict[int, _Binding] = {}
         self._by_remote: dict[str, set[int]] = {}
         """Slots that may be renamed, by remote address."""
-        self._held: dict[int, int] = {}
-        """Slots whose remote pod is gone, and for how many readings they are not read: what they counted since may be
-        the next pod's, which is told of a moment later.
-        """
+        self._held = Held()
         self._placed = naming.scopes.changes
         self._by_id: dict[int, FlowRow] = {}
         self._by_number: dict[int, FlowRow] = {}
@@ -176,7 +171,7 @@ class FlowTable:
 
     def _detach(self, slot: int) -> _Binding:
         binding = self._bindings.pop(slot)
-        self._held.pop(slot, None)
+        self._held.drop(slot)
         if binding.remote:
             slots = self._by_remote[binding.remote]
             slots.discard(slot)
@@ -345,9 +340,9 @@ class FlowTable:
                 binding = self._bindings[slot]
                 labels = self._naming.renamed(binding.row.labels, now, binding.since, keep_name=binding.again)
                 if labels.peer == UNKNOWN_POD != binding.row.labels.peer:
-                    self._held.setdefault(slot, _HELD)
+                    self._held.hold(slot)
                 else:
-                    self._held.pop(slot, None)
+                    self._held.drop(slot)
                     self._relabel(slot, binding, labels, now)
 
     @property
@@ -357,11 +352,7 @@ class FlowTable:
 
     def _let_go(self, now: float, *, everything: bool = False) -> None:
         """Who is there now is not known, and it was waited long enough."""
-        for slot, readings in list(self._held.items()):
-            if readings > 1 and not everything:
-                self._held[slot] = readings - 1
-                continue
-            del self._held[slot]
+        for slot in self._held.due(everything=everything):
             binding = self._bindings[slot]
             labels = self._naming.renamed(binding.row.labels, now, binding.since, keep_name=binding.again)
             self._relabel(slot, binding, labels, now)
