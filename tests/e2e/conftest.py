@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -75,6 +76,8 @@ def start_agent(data: Path, *options: str, within: Sequence[str] = ()) -> Iterat
                 break
         if not url:
             code = process.wait(START_SECONDS)
+            # what it attached would go on for ever, for nobody
+            shutil.rmtree(own_places(data)["KINDLING_PERSISTENCE_PINS"], ignore_errors=True)
             pytest.fail(f"the agent ended with {code}:\n{''.join(said)}")
         try:
             yield Agent(process, url, data)
