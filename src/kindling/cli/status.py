@@ -20,6 +20,7 @@ from kindling.export.escape import terminal
 _CAPACITY: Final = "_slots"
 _USED: Final = "_slots_used"
 _RECYCLED: Final = "_slots_recycled"
+_OBJECTS: Final = "kubernetes.objects."
 #: Beyond this share a table of the probe is close to losing something.
 _FULL: Final = 0.9
 
@@ -78,10 +79,28 @@ def lines(status: dict[str, Any]) -> Iterator[str]:
     yield f"reads      every {status['interval_seconds']:g} s, the last took {took}"
     yield f"rows       {status['flows']} connections, {status['operations']} operations"
     stats = status.get("stats", {})
+    yield from _cluster(stats)
     yield from _tables(stats)
     yield from _others(stats)
     yield ""
     yield from coverage_lines(covered)
+
+
+def _cluster(stats: dict[str, float]) -> Iterator[str]:
+    """What is known of the cluster, and whether that is up to date."""
+    if "kubernetes.synced" not in stats:
+        return
+    known = ", ".join(
+        f"{count:.0f} {terminal(key.removeprefix(_OBJECTS))}"
+        for key, count in stats.items()
+        if key.startswith(_OBJECTS)
+    )
+    failing = stats.get("kubernetes.failing_seconds", 0)
+    if failing:
+        state = f"not reached for {fmt.span(failing)}, the agent's log says why"
+    else:
+        state = "up to date" if stats["kubernetes.synced"] else "being read"
+    yield f"cluster    {known}: {state}"
 
 
 def _tables(stats: dict[str, float]) -> Iterator[str]:

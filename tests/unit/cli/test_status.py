@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+from kindling.cli.client import fetch
 from kindling.cli.main import run
+from kindling.cli.status import lines
 from terminal import on_terminal
 
 
@@ -30,6 +32,27 @@ def test_a_table_that_is_nearly_full_is_pointed_out(url: str, capsys: pytest.Cap
 def test_counters_of_parts(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(["status", "--url", url])
     assert "12 345" in capsys.readouterr().out
+
+
+KNOWN = {"kubernetes.objects.pods": 10_000.0, "kubernetes.objects.nodes": 12.0}
+
+
+@pytest.mark.parametrize(
+    "synced, failing, said",
+    [
+        (1.0, 0.0, "10000 pods, 12 nodes: up to date"),
+        (0.0, 0.0, "10000 pods, 12 nodes: being read"),
+        (1.0, 130.0, "10000 pods, 12 nodes: not reached for 2 min, the agent's log says why"),
+    ],
+)
+def test_the_cluster(url: str, synced: float, failing: float, said: str) -> None:
+    answer = fetch(url, "/api/v1/status")
+    answer["stats"] |= KNOWN | {"kubernetes.synced": synced, "kubernetes.failing_seconds": failing}
+    assert f"cluster    {said}" in list(lines(answer))
+
+
+def test_no_cluster(url: str) -> None:
+    assert not any(line.startswith("cluster") for line in lines(fetch(url, "/api/v1/status")))
 
 
 def test_json(url: str, capsys: pytest.CaptureFixture[str]) -> None:
