@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from kindling.errors import InputError
 from kindling.export.filters import Filter
+from kindling.export.tables import EXTERNAL
 from kindling.inventory import leading
 from kindling.inventory.counters import COUNTERS, EVIDENCE, TOTALS
 from kindling.inventory.groups import GROUPINGS, grouped
@@ -17,21 +18,7 @@ from kindling.inventory.items import LAST_DAY, Item, Record, day_of, items, numb
 from kindling.inventory.watching import Period, periods
 from kindling.model import FlowRow
 
-SORTABLE: Final = (
-    "connections",
-    "active",
-    "failures",
-    "bytes_out",
-    "bytes_in",
-    "destination",
-    "port",
-    "evidence",
-    "protocol",
-    "scope",
-    "workload",
-    "last_seen",
-    "first_seen",
-)
+SORTABLE: Final = (*EXTERNAL.sortable, "scope")
 _OF_GROUPS: Final = ("connections", "active", "failures", "bytes_out", "bytes_in", "last_seen", "first_seen")
 _COUNTS_OF_GROUPS: Final = ("destinations", "workloads")
 DEFAULT_SORT: Final = "connections"

@@ -16,9 +16,11 @@ from kindling.table.marks import MARK
 from kindling.table.occupancy import Occupancy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from kindling.model.rows import FlowRow, OpRow
 
 _WORD: Final = 8
 
@@ -169,6 +171,13 @@ class Counters:
         self.occupancy.vacate(slots)
         self._kept[np.fromiter(slots, np.intp)] = 0
         self._again = self._again[self.occupancy.bound[self._again]]
+
+
+def seen_before(counters: Counters, changes: Changes, row_of: Callable[[int], FlowRow | OpRow]) -> None:
+    """Rows of slots that changed while nobody read them, up to their mark, were seen then."""
+    for slot in changes.slots.tolist():
+        row = row_of(slot)
+        row.last_seen = max(row.last_seen, float(counters.changed_at[slot]))
 
 
 def _offset(slots: NDArray[np.void], name: str) -> int:

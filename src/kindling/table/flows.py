@@ -13,7 +13,7 @@ from kindling.model.peer import UNKNOWN_POD
 from kindling.model.rows import FlowRow
 from kindling.model.workload import OTHER
 from kindling.protocols.tls import alpn_name, version_name
-from kindling.table.counters import Changes, Counters
+from kindling.table.counters import Changes, Counters, seen_before
 from kindling.table.held import Held
 from kindling.table.idle import IdleRows
 from kindling.table.naming import named_by_address
@@ -256,6 +256,7 @@ class FlowTable:
                 self._lose("flow_rows")
                 return self.other
             row = self.rows[labels] = FlowRow(labels, now)
+            row.answering = self._naming.peering.answering
             row.number = self._next_number
             self._next_number += 1
             self._journal.put(self._record(row))
@@ -288,6 +289,7 @@ class FlowTable:
                 continue
             row = self.other if number == 0 else FlowRow(saved.record.labels, saved.record.first_seen)
             row.number, row.last_seen = number, saved.last_seen
+            row.answering = self._naming.peering.answering
             row.srtt_us, row.rtt_min_us, row.tls_version, row.alpn = saved.last
             self.words.add(row, self.counters.spread(saved.totals))
             row.active = row.opened + row.unsettled - row.closed
@@ -310,9 +312,7 @@ class FlowTable:
                 self._attach(slot, _Binding(row, saved.id, saved.parent, name, saved.gen, row.first_seen))
         self._by_number = {}
         before, since = self.counters.read_resumed(np.fromiter(slots, np.intp), now)
-        for slot in before.slots.tolist():
-            row = self._bindings[slot].row if slot else self.other
-            row.last_seen = max(row.last_seen, float(self.counters.changed_at[slot]))
+        seen_before(self.counters, before, lambda slot: self._bindings[slot].row if slot else self.other)
         self._apply(before, None)
         self._apply(since, now)
 

@@ -14,7 +14,7 @@ from kindling.model.labels import OpLabels
 from kindling.model.rows import OpRow
 from kindling.model.workload import OTHER, UNKNOWN
 from kindling.protocols import Operation, by_number
-from kindling.table.counters import Changes, Counters
+from kindling.table.counters import Changes, Counters, seen_before
 from kindling.table.idle import IdleRows
 from kindling.table.naming import ROLES
 from kindling.table.patience import Patience
@@ -341,9 +341,7 @@ class OpTable:
                 named = row.labels.operation != _UNNAMED.label  # or it will be by name_late()
                 self._attach(slot, _Binding(row, key, self._parents.get(key.parent), named, saved.gen))
         before, since = self.counters.read_resumed(np.fromiter(slots, np.intp), now)
-        for slot in before.slots.tolist():
-            row = self._bindings[slot].row if slot else self.other
-            row.last_seen = max(row.last_seen, float(self.counters.changed_at[slot]))
+        seen_before(self.counters, before, lambda slot: self._bindings[slot].row if slot else self.other)
         self._apply(before, None)
         self._apply(since, now)
 
