@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar
 
 _CLOCKS: Final = 2.0
 """Seconds by which the API server's clock, whole seconds all, and this host's may differ."""
-_REMEMBERED: Final = 4
+_REMEMBERED: Final = 8
 """Past claims on one address."""
 
 T = TypeVar("T")
