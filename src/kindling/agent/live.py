@@ -142,6 +142,7 @@ def _follow(settings: Kubernetes, stack: ExitStack, say: Say) -> Following | Non
     """Not started yet: its threads shall have no more privileges than this one keeps."""
     if settings.mode == "auto" and settings.kubeconfig == NO_FILE and "KUBERNETES_SERVICE_HOST" not in os.environ:
         return None  # what follows is never imported on a host without cluster
+    from kindling.capture.bpf.cilium import calls
     from kindling.kubernetes.following import follow
 
     following = follow(settings, say)
@@ -149,6 +150,7 @@ def _follow(settings: Kubernetes, stack: ExitStack, say: Say) -> Following | Non
         stack.callback(following.close)
         if following.cluster.whole:
             _ask_conntrack(following.cluster.backends, stack, say)
+            following.cluster.read_calls = calls
     return following
 
 

@@ -54,6 +54,7 @@ class EndpointRecord(WorkloadRecord, PeerRecord):
 class FlowRecord(EndpointRecord):
     """Connections between a workload and a remote endpoint."""
 
+    peer_backends: list[str]
     scope: str
     network: str
     opened: int

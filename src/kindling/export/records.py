@@ -76,6 +76,7 @@ def flow(row: FlowRow) -> FlowRecord:
     labels = row.labels
     return {
         **_endpoint(labels),
+        "peer_backends": list(row.answering(labels)) if row.answering else [],
         "scope": labels.scope,
         "network": labels.network,
         "opened": row.opened,

@@ -5,7 +5,7 @@ Used by the agent's thread alone: reflectors only queue what they learn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from kindling.kubernetes.backends import Backends
@@ -19,10 +19,14 @@ from kindling.model.peer import UNKNOWN_POD, Peer
 if TYPE_CHECKING:
     from kindling.model.labels import FlowLabels
 
+Calls = Mapping[tuple[str, int], Iterable[tuple[str, int]]]
+
 _REMEMBER: Final = 900.0
 """Seconds for which an address's past holders are known."""
 _AT_ONCE: Final = 6_000
 """Changes taken in one interval: a first list of a large cluster is spread over several."""
+_CALLS_SECONDS: Final = 60.0
+"""A balancer's table may be large, and is looked at only where an endpoint answers for several services."""
 _API_SERVER: Final = "default/kubernetes"
 
 
@@ -35,6 +39,9 @@ class Cluster:
         self.backends = Backends(self.services, self.pods.at, self.nodes.ip)
         self.version = 0
         """Rises with each change."""
+        self.read_calls: Callable[[], Calls] | None = None
+        """Asks a balancer in the socket (`Services.learn_calls`)."""
+        self._calls_read = 0.0
         self._reflectors = reflectors
         self._expired = 0.0
 
@@ -47,6 +54,9 @@ class Cluster:
                 taken += 1
         self.version += taken
         self.backends.learn(now)
+        if self.read_calls and now - self._calls_read >= _CALLS_SECONDS:
+            self._calls_read = now
+            self.services.learn_calls(self.read_calls() if self.services.doubtful else {})
         if now - self._expired >= _REMEMBER / 10:
             self._expired = now
             self.pods.expire(now - _REMEMBER)
@@ -102,7 +112,7 @@ class Cluster:
             return node_peer(node, self.services.behind(address, port), self.nodes.ip(node))
         if self.services.behind(address, port) == _API_SERVER:
             return Peer("service", "default", "service", "kubernetes", service="kubernetes")
-        return UNKNOWN_POD if self.pods.knows(address) else None
+        return UNKNOWN_POD if self.pods.knows(address) or address in self.nodes.pods else None
 
     def own(self, port: int, transport: str) -> Peer | None:
         """Who answers at an address that only this node itself knows of: a virtual one, one of its bridges."""
@@ -114,6 +124,12 @@ class Cluster:
     def saw(self, labels: FlowLabels, opened: int, client_port: int) -> None:
         """A row with a peer counted something: see `Backends.saw`."""
         self.backends.saw(labels, opened, client_port)
+
+    def answering(self, labels: FlowLabels) -> tuple[str, ...]:
+        """Who was seen to answer a client of a service."""
+        if labels.peer is None or labels.peer.kind != "service":
+            return ()
+        return self.backends.of(labels.local_ip, labels.remote_ip, labels.port, labels.transport)
 
     @property
     def node_ip(self) -> str:

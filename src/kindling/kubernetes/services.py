@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kindling.kubernetes.objects import EndpointSlice, Service
@@ -49,6 +50,8 @@ class Services:
         self._slices_of: dict[str, set[str]] = {}
         """Uids of slices, by service."""
         self._backends: dict[tuple[str, int], Counter[str]] = {}
+        self._called: dict[tuple[str, int], frozenset[str]] = {}
+        """Services through which endpoints are called on this node, where that is known."""
         self._changed: set[str] = set()
         self._ports_changed = False
 
@@ -144,9 +147,31 @@ class Services:
         return self._external.get(name)
 
     def behind(self, address: str, port: int) -> str:
-        """The service ("NAMESPACE/NAME") for which an endpoint answers: of several the first by name; "" for none."""
+        """The service ("NAMESPACE/NAME") for which an endpoint answers; "" for none. Of several the first by name, of
+        those through which it is called.
+        """
         names = self._backends.get((address, port)) or self._backends.get((address, 0))
-        return min(names) if names else ""
+        if not names:
+            return ""
+        called = self._called.get((address, port)) if len(names) > 1 else None
+        return min(called & names.keys() or names) if called else min(names)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether an endpoint answers for more than one service."""
+        return any(len(names) > 1 for names in self._backends.values())
+
+    def learn_calls(self, calls: Mapping[tuple[str, int], Iterable[tuple[str, int]]]) -> None:
+        """Addresses at which services were called on this node, by the endpoint that such calls were sent to."""
+        called: dict[tuple[str, int], frozenset[str]] = {}
+        for endpoint, addresses in calls.items():
+            services = [found for address, _ in addresses if (found := self.at(address))]
+            if services:
+                called[endpoint] = frozenset(f"{each.namespace}/{each.name}" for each in services)
+        for endpoint in called.keys() | self._called.keys():
+            if called.get(endpoint) != self._called.get(endpoint):
+                self._changed.add(endpoint[0])
+        self._called = called
 
     def called(self, address: str, port: int, transport: str) -> KnownService | None:
         """The service that is called at an address of its own, or at a port that every node has."""

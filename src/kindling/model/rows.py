@@ -11,6 +11,8 @@ from kindling.model.codes import FAILURE_NAMES
 from kindling.model.histogram import BUCKETS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -23,6 +25,7 @@ class FlowRow:
     __slots__ = (
         "active",
         "alpn",
+        "answering",
         "bytes_in",
         "bytes_out",
         "closed",
@@ -49,6 +52,8 @@ class FlowRow:
 
     def __init__(self, labels: FlowLabels, now: float) -> None:
         self.labels = labels
+        self.answering: Callable[[FlowLabels], tuple[str, ...]] | None = None
+        """Tells who was seen to answer behind a service: see `kindling.table.peering.Peers`."""
         self.number = 0
         """By which the journal knows the row, see `kindling.table.records`."""
         self.first_seen = now

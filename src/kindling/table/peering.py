@@ -42,6 +42,10 @@ class Peers(Protocol):
         """
         ...
 
+    def answering(self, labels: FlowLabels) -> tuple[str, ...]:
+        """Who was seen to answer a client of a service: NAMESPACE/POD, or ADDRESS:PORT where no pod has the address."""
+        ...
+
     def own(self, port: int, transport: str) -> Peer | None:
         """Who answers at an address of this node that the cluster does not list."""
         ...
@@ -69,6 +73,7 @@ class Peering:
 
     def __init__(self, peers: Peers | None, scopes: Scopes) -> None:
         self.active = peers is not None
+        self.answering = peers.answering if peers else None
         self._peers = peers
         self._scopes = scopes
         self._first_until: float | None = None

@@ -178,8 +178,17 @@ def test_records_say_who_is_at_the_other_end() -> None:
         "peer_node": "n2",
         "peer_ip": "",
         "peer_port": 0,
+        "peer_backends": [],
     }
-    assert {value for key, value in FLOWS.record(flow()).items() if key.startswith("peer_")} == {"", 0}
+    nobody = {key: value for key, value in FLOWS.record(flow()).items() if key.startswith("peer_")}
+    assert nobody.pop("peer_backends") == []
+    assert set(nobody.values()) == {"", 0}
+
+
+def test_records_say_who_answers_behind_a_service() -> None:
+    row = flow(workload=WEB_POD, remote_ip="10.96.0.1", peer=Peer("service", "pay", "service", "api", "", "api"))
+    row.answering = lambda labels: ("pay/api-1", f"{labels.remote_ip}:1")
+    assert FLOWS.record(row)["peer_backends"] == ["pay/api-1", "10.96.0.1:1"]
 
 
 def test_cells_show_who_is_at_the_other_end() -> None:

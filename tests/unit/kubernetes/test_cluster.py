@@ -87,6 +87,37 @@ def slice_(service: str, address: str, port: int, uid: str, namespace: str = "sh
     }
 
 
+def test_the_service_that_was_called_of_two_that_list_a_pod() -> None:
+    """A balancer in the socket shows the pod alone; it tells at which address it was called."""
+    made = cluster()
+    doubtful = [made.services.doubtful]
+    metadata = {"name": "also-web", "namespace": "shop", "uid": "s9"}
+    put(made, Service, {"metadata": metadata, "spec": {"clusterIP": "10.96.0.19", "ports": [{"port": 80}]}})
+    put(made, EndpointSlice, slice_("also-web", "10.1.0.5", 8080, "e9"))
+    assert [*doubtful, made.services.doubtful] == [False, True]
+    asked: list[str] = []
+
+    def calls() -> dict[tuple[str, int], set[tuple[str, int]]]:
+        asked.append("calls")
+        return {("10.1.0.5", 8080): {("10.96.0.10", 80)}, ("10.1.0.99", 80): {("192.0.2.1", 80)}}
+
+    def service() -> str:
+        found = made.peer("10.1.0.5", 8080, "tcp", NOW)
+        return found.service if found else ""
+
+    assert service() == "also-web"
+    made.read_calls = calls
+    made.take_changed()
+    made.refresh(NOW)
+    assert service() == "web"
+    assert "10.1.0.5" in made.take_changed()
+    made.refresh(NOW + 59)
+    assert asked == ["calls"]
+    made.apply(EndpointSlice, Change("delete", msgspec.convert(slice_("also-web", "", 0, "e9"), EndpointSlice)), NOW)
+    made.refresh(NOW + 60)
+    assert asked == ["calls"], "nobody doubts any more"
+
+
 WEB_POD = Peer("pod", "shop", "deployment", "web", pod="web-77-1", service="web", node="n1")
 WEB = Peer("service", "shop", "service", "web", service="web")
 NODE = Peer("node", workload_kind="node", workload_name="n1", node="n1")
@@ -111,6 +142,13 @@ PEERS = {
 def test_peers() -> None:
     made = cluster()
     assert {at: made.peer(*at, "tcp", NOW) for at in PEERS} == PEERS
+
+
+def test_an_address_of_a_pod_that_is_not_told_yet() -> None:
+    """Where the API server is away for long, too: it is not outside."""
+    made = cluster()
+    assert made.peer("10.1.0.77", 80, "tcp", NOW) == UNKNOWN_POD
+    assert made.peer("10.1.1.77", 80, "tcp", NOW) is None
 
 
 def test_an_api_server_that_is_no_node() -> None:

@@ -211,46 +211,11 @@ class HashMap:
     def items(self) -> tuple[NDArray[np.uint64], NDArray[Any]]:
         """Return all keys and values; what comes and goes meanwhile may be missed, or seen."""
         if not self.one_by_one:
-            found = self._batches()
+            found = batches(self._fd, self._entries, np.dtype("<u8"), self._dtype)
             if found is not None:
                 return found
             self.one_by_one = True
         return self._one_by_one()
-
-    def _batches(self) -> tuple[NDArray[np.uint64], NDArray[Any]] | None:
-        cursor = ctypes.create_string_buffer(8)
-        begun = False
-        count = min(_BATCH, self._entries)
-        keys_found: list[NDArray[np.uint64]] = []
-        values_found: list[NDArray[Any]] = []
-        while True:
-            keys = np.empty(count, "<u8")
-            values = np.empty(count, self._dtype)
-            packed = attributes(
-                struct.pack(
-                    "<QQQQIIQQ",
-                    ctypes.addressof(cursor) if begun else 0,
-                    ctypes.addressof(cursor),
-                    keys.ctypes.data,
-                    values.ctypes.data,
-                    count,
-                    self._fd,
-                    0,
-                    0,
-                )
-            )
-            result = bpf(Command.MAP_LOOKUP_BATCH, packed)
-            if result == -errno.ENOSPC:  # more in one bucket than fits
-                count *= 2
-                continue
-            if result not in {0, -errno.ENOENT}:
-                return None
-            (done,) = struct.unpack_from("<I", packed, 32)
-            keys_found.append(keys[:done])
-            values_found.append(values[:done])
-            if result:  # that was the last bucket
-                return np.concatenate(keys_found), np.concatenate(values_found)
-            begun = True
 
     def _one_by_one(self) -> tuple[NDArray[np.uint64], NDArray[Any]]:
         keys: list[int] = []
@@ -274,6 +239,45 @@ class HashMap:
             return None
         check(result)
         return self._value.raw
+
+
+def batches(
+    fd: int, entries: int, key: np.dtype[Any], value: np.dtype[Any]
+) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Return all keys and values of a hash map; None where the kernel has no calls for many keys at once."""
+    cursor = ctypes.create_string_buffer(8)
+    begun = False
+    count = min(_BATCH, entries)
+    keys_found: list[NDArray[Any]] = []
+    values_found: list[NDArray[Any]] = []
+    while True:
+        keys = np.empty(count, key)
+        values = np.empty(count, value)
+        packed = attributes(
+            struct.pack(
+                "<QQQQIIQQ",
+                ctypes.addressof(cursor) if begun else 0,
+                ctypes.addressof(cursor),
+                keys.ctypes.data,
+                values.ctypes.data,
+                count,
+                fd,
+                0,
+                0,
+            )
+        )
+        result = bpf(Command.MAP_LOOKUP_BATCH, packed)
+        if result == -errno.ENOSPC:  # more in one bucket than fits
+            count *= 2
+            continue
+        if result not in {0, -errno.ENOENT}:
+            return None
+        (done,) = struct.unpack_from("<I", packed, 32)
+        keys_found.append(keys[:done])
+        values_found.append(values[:done])
+        if result:  # that was the last bucket
+            return np.concatenate(keys_found), np.concatenate(values_found)
+        begun = True
 
 
 class Numbers:
