@@ -1,12 +1,14 @@
-"""Nodes by their addresses, the first ones of their pod ranges (the gateway of the CNI's bridge) too."""
+"""Nodes by their addresses, those of their bridges (the first of a pod range) too, and the ranges of their pods."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, KeysView
+from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from kindling.kubernetes.objects import Node
+from kindling.kubernetes.ranges import Ranges
 
 _ADDRESSES = ("InternalIP", "ExternalIP")
 
@@ -17,6 +19,8 @@ class KnownNode:
     addresses: frozenset[str]
     ip: str
     """Its first InternalIP, "" for none."""
+    ranges: tuple[IPv4Network | IPv6Network, ...]
+    """Of the addresses of its pods."""
 
 
 class Nodes:
@@ -24,11 +28,13 @@ class Nodes:
         self._by_uid: dict[str, KnownNode] = {}
         self._by_address: dict[str, KnownNode] = {}
         self._ips: dict[str, str] = {}
+        self.pods = Ranges()
+        """Addresses that pods have or may get, where the cluster gives out ranges by node."""
         self._changed: set[str] = set()
 
     def put(self, node: Node) -> None:
         uid = node.metadata.uid
-        known = KnownNode(node.metadata.name, frozenset(_addresses(node)), _internal(node))
+        known = _known(node)
         if self._by_uid.get(uid) == known:
             return
         self.delete(uid)
@@ -36,16 +42,21 @@ class Nodes:
         self._ips[known.name] = known.ip
         for address in known.addresses:
             self._by_address[address] = known
+        for network in known.ranges:
+            self.pods.add(network)
         self._changed |= known.addresses
 
     def delete(self, uid: str) -> None:
         known = self._by_uid.pop(uid, None)
-        if known:
-            self._ips.pop(known.name, None)
-        for address in known.addresses if known else ():
+        if known is None:
+            return
+        self._ips.pop(known.name, None)
+        for address in known.addresses:
             if self._by_address.get(address) is known:
                 del self._by_address[address]
-        self._changed |= known.addresses if known else frozenset()
+        for network in known.ranges:
+            self.pods.remove(network)
+        self._changed |= known.addresses
 
     def keep_only(self, uids: frozenset[str]) -> None:
         for uid in [uid for uid in self._by_uid if uid not in uids]:
@@ -73,18 +84,18 @@ class Nodes:
         return len(self._by_uid)
 
 
+def _known(node: Node) -> KnownNode:
+    ranges = tuple(_ranges(node))
+    addresses = [each.address for each in node.status.addresses or () if each.type in _ADDRESSES]
+    gateways = [str(network[1]) for network in ranges if network.num_addresses > 1]
+    return KnownNode(node.metadata.name, frozenset((*addresses, *gateways)), _internal(node), ranges)
+
+
 def _internal(node: Node) -> str:
     return next((each.address for each in node.status.addresses or () if each.type == "InternalIP"), "")
 
 
-def _addresses(node: Node) -> Iterable[str]:
-    for each in node.status.addresses or ():
-        if each.type in _ADDRESSES:
-            yield each.address
+def _ranges(node: Node) -> Iterable[IPv4Network | IPv6Network]:
     for cidr in node.spec.pod_cidrs or ():
-        try:
-            network = ip_network(cidr, strict=False)
-        except ValueError:
-            continue
-        if network.num_addresses > 1:
-            yield str(network[1])
+        with suppress(ValueError):
+            yield ip_network(cidr, strict=False)

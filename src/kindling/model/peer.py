@@ -31,4 +31,4 @@ class Peer:
 
 
 UNKNOWN_POD: Final = Peer("pod")
-"""A pod had the address a while ago; who has it now is not known (yet). No name is better than an old one."""
+"""A pod has the address, or had it a while ago; which one is not known (yet). No name is better than an old one."""
