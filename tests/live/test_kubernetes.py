@@ -551,6 +551,22 @@ def test_no_other_flows(watched: Watched) -> None:
     assert {row: n for row, n in watched.rows().items() if row[:4] not in known} == {}
 
 
+def test_who_answers_for_services(watched: Watched) -> None:
+    """All pods that answered a client, where they were several, too."""
+    carts = {CART_A, CART_B}
+    wanted = {f"shop/cart-{plane.name}": carts for plane in watched.cluster.planes}
+    wanted |= {f"kube-system/dns-{plane.name}": {DNS} for plane in watched.cluster.planes}
+    wanted |= {"kube-system/kube-dns": {DNS}, "shop/web": {WEB}, "shop/stock": {STOCK}}
+    wanted |= {"default/kubernetes": {f"{NODE4}:6443"}}
+    found = [
+        (f"{record['peer_namespace']}/{record['peer_service']}", set(record["peer_backends"]))
+        for record in watched.records()
+        if record["role"] == "client" and record["peer_kind"] == "service"
+    ]
+    assert [(name, backends) for name, backends in found if wanted.get(name) != backends] == []
+    assert {name for name, _ in found} == set(wanted)
+
+
 # --- the same as metrics, and as the list of what is outside --------------------------------------
 
 #: Endpoints of pods, and the services for which they answer.
