@@ -47,7 +47,7 @@ FIELD_TEXTS: Final[dict[str, str]] = {
     "peer_service": "Service of the other end: the one called, or the one that the pod's port is behind.",
     "peer_node": "Node of the other end.",
     "peer_ip": "Behind a service: address of the pod that answers, where it is known.",
-    "peer_port": "Behind a service: port of that pod, else 0.",
+    "peer_port": "Behind a service: port of that pod, or of all its pods; else 0.",
     "peer_backends": "Behind a service: all who were seen to answer, `NAMESPACE/POD`; empty where nobody is known.",
     "pid": "Process id of the first process that was seen, or of the event's.",
     "comm": "Short name of the process.",

@@ -44,8 +44,9 @@ def _peer(r: Record) -> str:
 
 def _of_cluster(r: Record) -> str:
     """NAMESPACE/WORKLOAD, the service with the pod behind it, or the node; "" for who is none of them."""
-    if r["peer_kind"] == "service" and r["peer_pod"]:
-        return f"{_within(r['peer_namespace'], r['peer_service'])} > {fmt.text(r['peer_pod'])}"
+    if r["peer_kind"] == "service":
+        service = _within(r["peer_namespace"], r["peer_service"])
+        return f"{service} > {fmt.text(r['peer_pod'])}" if r["peer_pod"] else service
     return _within(r["peer_namespace"], r["peer_workload"])
 
 

@@ -237,8 +237,6 @@ def _said(target: Target, use: Use, chosen: Format) -> list[str]:
         lines.append("Of some it was inferred who began them: they are older than the agent.")
     if target.kind == "service":
         lines.append("CHECK: a policy allows pods, no Service, and which pods answered was not seen. Allow them here.")
-    elif target.kind == "pod":
-        lines.append("The port is the one that was dialled: where a Service maps it, write the pod's.")
     elif len(use.addresses) > MOST_ADDRESSES:
         lines.append(
             f"CHECK: {len(use.addresses)} addresses are too many for a rule; the first {MOST_ADDRESSES} stand here."

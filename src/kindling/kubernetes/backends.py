@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from kindling.kubernetes.behind import SharedControllers
 from kindling.kubernetes.conntrack import Endpoint
 from kindling.kubernetes.lookups import Asked, Lookup, Pair, Questions
 from kindling.kubernetes.meetings import Meeting, Meetings
@@ -78,6 +79,7 @@ class Backends:
         self._of_client: dict[str, set[Pair]] = {}
         self._calling: dict[str, int] = {}
         """Number of pairs by the service's address."""
+        self._shared = SharedControllers(pod_at)
         self._served = Meetings()
         self._direct = Meetings()
         self._joins: dict[str, float] = {}
@@ -105,6 +107,7 @@ class Backends:
         """Once an interval."""
         self._now = now
         self._listed_now.clear()
+        self._shared.begin()
         for seen in self._seen:
             self._take(*seen)
         self._seen = []
@@ -128,13 +131,15 @@ class Backends:
     # --- questions ------------------------------------------------------------------------------
 
     def peer(self, service: Peer, client: str, address: str, port: int, transport: str) -> Peer:
-        """The service, with its pod where exactly one answers this client."""
+        """The service, with its pod where exactly one answers this client, or else the controller of all its pods."""
         pair = Pair(client, address, port, transport)
         known = self._pairs.get(pair)
         listed = self._listed(pair)
         pod = known.pod if known else self._only(listed)
         if pod is None:
-            return service
+            shared = self._shared.of((address, port, transport), listed, self._now)
+            kind, name = shared.controller if shared else (service.workload_kind, service.workload_name)
+            return replace(service, workload_kind=kind, workload_name=name, backend_port=shared.port if shared else 0)
         answering = known.found if known and known.found else listed
         ip, its_port = min((each for each in answering if each[0] in pod.addresses), default=("", 0))
         return replace(
@@ -282,6 +287,7 @@ class Backends:
         """At a part of all pairs; the whole round takes `_ROUND` intervals."""
         if not self._round:
             self._round = list(self._pairs)
+            self._shared.keep_only({pair[1:] for pair in self._pairs})
             self._served.forget(self._now - _REMEMBER)
             self._direct.forget(self._now - _REMEMBER)
         count = max(_ROUND, len(self._pairs)) // _ROUND + 1
@@ -305,7 +311,8 @@ class Backends:
         found = self.endpoints(*pair)
         self._resolve(known, found=bool(found))
         pod = self._only(frozenset(found)) if len(found) == 1 and self._sure(pair, known, found[0]) else None
-        if pod != known.pod:
+        shared_is_news = self._shared.look(pair[1:], self._listed(pair), self._now)
+        if pod != known.pod or shared_is_news:
             known.pod = pod
             self._changed.add(pair.address)
 
