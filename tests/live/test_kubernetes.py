@@ -621,6 +621,12 @@ def end(labels: dict[str, str], side: str = "", *, container: bool = True) -> En
     return found if container else found._replace(container="")
 
 
+def test_the_connection_tracking_of_the_node_was_asked(watched: Watched) -> None:
+    """By a thread of the agent, which has given all else up by then."""
+    (found,) = (value for _, value in samples(watched, "kindling_kubernetes_service_backends_found_total"))
+    assert found > 0
+
+
 def test_topology_metrics(watched: Watched) -> None:
     found: Counter[Asked] = Counter()
     for labels, value in samples(watched, "kindling_topology_request_total"):
