@@ -15,6 +15,8 @@ from kindling.cli.render import colourful, terminal_width
 from kindling.cli.surroundings import look_around
 from kindling.cli.widths import wrapped
 from kindling.cli.writers import write_json
+from kindling.config import Settings
+from kindling.config.sources import Sources
 from kindling.errors import KindlingError, PrivilegeError, UnsupportedError, VerifierError
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ What this kernel allows, found out by trying it: nothing is attached, nothing st
   kindling check --privacy                what is read from packets, and what is not
 
 Below the features stands what of Kindling is on this host already: who uses the data directory, what
-is pinned, whether the port is free, which agent answers. --privacy needs no privilege.
+is pinned, whether the port is free, which agent answers; in a cluster, what the API server lets the
+agent read. --privacy needs no privilege.
 
 \b
 Exit codes: 0 all that is needed is there
@@ -58,7 +61,7 @@ def command(agent: Agent, privacy: bool, output: str) -> int:
 
     findings = [*survey(), *_programs()]
     code = exit_code(findings)
-    around = look_around(agent)
+    around = look_around(agent, _settings())
     if output == "json":
         write_json(sys.stdout, document(findings, code) | {"surroundings": {f.what: f.detail for f in around}})
     else:
@@ -66,6 +69,14 @@ def command(agent: Agent, privacy: bool, output: str) -> int:
         shown = (*lines(findings, width=width, colour=colour), "", *surroundings.lines(around, width))
         click.echo("\n".join(shown), color=colour)
     return code
+
+
+def _settings() -> Settings | None:
+    """What the agent would use here; None: they are in error, which `kindling config check` tells."""
+    try:
+        return Sources().load().settings
+    except KindlingError:
+        return None
 
 
 def _show_privacy(output: str) -> None:

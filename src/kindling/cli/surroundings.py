@@ -16,6 +16,7 @@ from kindling.cli.widths import wrapped
 from kindling.config import Settings
 from kindling.errors import InputError, KindlingError, PrivilegeError
 from kindling.export.escape import terminal
+from kindling.kubernetes.trial import try_out
 
 _LOCK: Final = "agent.lock"
 
@@ -31,11 +32,13 @@ class Found:
 def look_around(agent: Agent, settings: Settings | None = None) -> list[Found]:
     """In the order in which they are shown. Nothing is changed."""
     settings = settings or Settings()
+    cluster = try_out(settings.kubernetes)
     return [
         Found("data directory", f"{settings.data}: {_lock(settings.data / _LOCK)}"),
         Found("pinned maps", f"{settings.persistence.pins}: {_pins(settings.persistence.pins)}"),
         Found("address", f"{settings.listen}: {_listener(settings.host, settings.port)}"),
         Found("agent", f"{agent.url}: {_answer(agent)}"),
+        *([Found("cluster", cluster)] if cluster else []),
     ]
 
 

@@ -124,7 +124,7 @@ def follow(
     if settings.mode == "off":
         return None
     try:
-        access = _access(settings, environment, account)
+        access = access_of(settings, environment, account)
     except SettingError as error:
         say(f"{error.message} Names of pods and services are missing.")
         return None
@@ -152,8 +152,8 @@ def resources_of(settings: Kubernetes) -> list[Resource[Any]]:
     ]
 
 
-def _access(settings: Kubernetes, environment: Mapping[str, str], account: Path) -> Access | None:
-    """Raises SettingError."""
+def access_of(settings: Kubernetes, environment: Mapping[str, str], account: Path) -> Access | None:
+    """The way to the API server; None: there is none. Raises SettingError."""
     if settings.kubeconfig != NO_FILE:
         return from_kubeconfig(settings.kubeconfig, settings.context)
     return in_cluster(environment, account)
