@@ -10,7 +10,7 @@ Used by the agent's thread alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +22,7 @@ from kindling.model.peer import Peer
 
 if TYPE_CHECKING:
     from kindling.kubernetes.pods import KnownPod
-    from kindling.kubernetes.services import KnownService, Services
+    from kindling.kubernetes.services import Services
     from kindling.model.labels import FlowLabels
 
 _PAIRS: Final = 16_384
@@ -61,16 +61,18 @@ class _Known:
 
 
 class Backends:
-    """`pod_at`: who has an address at a time. `node_ip`: the address of a node."""
+    """`pod_at`: who has an address at a time. `node`: the name of this one. `node_ip`: the address of a node."""
 
     def __init__(
         self,
         services: Services,
         pod_at: Callable[[str, float], KnownPod | None],
+        node: str = "",
         node_ip: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._services = services
         self._pod_at = pod_at
+        self._node = node
         self._node_ip = node_ip
         self._questions: Questions | None = None
         self._now = 0.0
@@ -165,21 +167,12 @@ class Backends:
         """The same as text: NAMESPACE/POD, or ADDRESS:PORT where no pod has the address."""
         return tuple(self._text(each) for each in self.endpoints(client, address, port, transport))
 
-    def entries(self) -> Iterator[tuple[Pair, KnownService, tuple[str, ...]]]:
-        """All pairs, and who answers them."""
-        for pair in self._pairs:
-            service = self._services.called(*pair[1:])
-            if service:
-                yield pair, service, self.of(*pair)
-
     def stats(self) -> dict[str, float]:
         """`held_back`: new pairs that found no room in a second. `unresolved`: pairs of which nothing is known."""
         asked = self._questions
         found = {
             "pairs": len(self._pairs),
-            "unresolved": sum(
-                1 for pair, known in self._pairs.items() if not known.found and not self.endpoints(*pair)
-            ),
+            "unresolved": len(self._pairs) - self._resolved,
             "joined": self._joined,
             "looked_up": asked.asked if asked else 0,
             "found": self._found,
@@ -194,6 +187,8 @@ class Backends:
     def _take(self, labels: FlowLabels, opened: int, client_port: int) -> None:
         peer = labels.peer
         if labels.role == "server":
+            if peer is not None and self._node and peer.node not in {self._node, ""}:
+                return  # its agent sees that client
             endpoint = labels.local_ip, labels.port
             news = self._served.meet(labels.remote_ip, endpoint, labels.transport, self._now, opened)
             if news and labels.remote_ip in self._of_client:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -56,7 +56,7 @@ class World:
         ports = [{"name": "http", "port": 80}, {"name": "admin", "port": 9000}]
         self.service("web", VIP, ports)
         self.slice("web", *endpoints)
-        self.backends = Backends(self.services, self.pods.at, lambda node: f"ip of {node}")
+        self.backends = Backends(self.services, self.pods.at, "n1", lambda node: f"ip of {node}")
         if kernel:
             self.backends.ask(kernel)
 
@@ -376,16 +376,30 @@ def test_pairs_are_forgotten() -> None:
     for _ in range(40):
         world.pass_(60)
     assert world.stat("pairs") == 0
-    assert list(world.backends.entries()) == []
+    assert world.stat("unresolved") == 0
 
 
 def test_as_many_pairs_as_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kindling.kubernetes.backends._PAIRS", 3)
-    world = World(WEB1)
-    for number in range(5):
-        world.call(client=f"10.3.0.{number}")
+    world = World(WEB1, WEB2)
+    clients = [f"10.3.0.{number}" for number in range(5)]
+    for client in clients:
+        world.call(client=client)
+        world.serve(WEB1, client=client)
     world.pass_()
-    assert [pair.client for pair, _, _ in world.backends.entries()] == ["10.3.0.2", "10.3.0.3", "10.3.0.4"]
+    world.pass_(4)
+    assert world.stat("pairs") == 3
+    assert [client for client in clients if world.of(client)] == clients[2:]
+
+
+def test_clients_of_other_nodes_are_their_agents_business() -> None:
+    world = World(WEB1, WEB2)
+    for client, node in ((CLIENT, "n1"), ("10.1.0.6", "n2"), ("10.1.0.7", "")):
+        world.call(client=client)
+        world.backends.saw(labels("server", WEB1[0], client, WEB1[1], replace(POD, node=node)), 1, 0)
+    world.pass_()
+    world.pass_(4)
+    assert [world.of(client) for client in (CLIENT, "10.1.0.6", "10.1.0.7")] == [("shop/web-1",), (), ("shop/web-1",)]
 
 
 def test_a_service_with_many_clients_is_told_more_rarely() -> None:
