@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from kindling.kubernetes.behind import SharedControllers
 from kindling.kubernetes.conntrack import Endpoint
-from kindling.kubernetes.lookups import Asked, Lookup, Pair, Questions
+from kindling.kubernetes.lookups import PER_SECOND, Asked, Lookup, Pair, Questions
 from kindling.kubernetes.meetings import Meeting, Meetings
 from kindling.model.peer import Peer
 
@@ -35,6 +35,7 @@ _SAMPLES: Final = 8
 """Connections after which the same holds where not all could be looked at."""
 _SETTLED: Final = 3.0
 """Seconds after which both ends of a connection are rows, whatever their names waited for."""
+_LONGEST_INTERVAL: Final = 60.0
 _ROUND: Final = 16
 """Intervals in which each pair is looked at once: pods and endpoints come and go."""
 _RENAMED: Final = 64
@@ -90,7 +91,9 @@ class Backends:
         self._changed: set[str] = set()
         self._renamed: dict[str, float] = {}
         self._round: list[Pair] = []
-        self._joined = self._found = self._missing = self._resolved = 0
+        self._room = 0
+        """New pairs of this interval: making them known costs as much as asking for them."""
+        self._joined = self._found = self._missing = self._resolved = self._held_back = 0
 
     def ask(self, lookup: Lookup) -> None:
         """From now on the kernel is asked as well."""
@@ -107,6 +110,7 @@ class Backends:
 
     def learn(self, now: float) -> None:
         """Once an interval."""
+        self._room = int(PER_SECOND * max(1.0, min(now - self._now, _LONGEST_INTERVAL)))
         self._now = now
         self._listed_now.clear()
         self._shared.begin()
@@ -177,7 +181,7 @@ class Backends:
             "looked_up": asked.asked if asked else 0,
             "found": self._found,
             "missing": self._missing,
-            "held_back": asked.held_back if asked else 0,
+            "held_back": self._held_back + (asked.held_back if asked else 0),
             "seconds": asked.seconds if asked else 0.0,
         }
         return {f"kubernetes.backends.{name}": value for name, value in found.items()}
@@ -195,15 +199,21 @@ class Backends:
                 self._joins.setdefault(labels.remote_ip, self._now + _SETTLED)
         elif peer is not None and peer.kind == "service":
             known = self._call(Pair(labels.local_ip, labels.remote_ip, labels.port, labels.transport), client_port)
+            if known is None:
+                return
             known.opened += opened
             if peer.pod != (known.pod.name if known.pod else ""):
                 self._changed.add(labels.remote_ip)
         else:
             self._direct.meet(labels.local_ip, (labels.remote_ip, labels.port), labels.transport, self._now)
 
-    def _call(self, pair: Pair, client_port: int) -> _Known:
+    def _call(self, pair: Pair, client_port: int) -> _Known | None:
         known = self._pairs.get(pair)
         if known is None:
+            if not self._room:
+                self._held_back += 1
+                return None
+            self._room -= 1
             known = self._begin(pair)
         known.seen = self._now
         if self._questions and len(self._listed(pair)) != 1:
