@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import os
 import ssl
@@ -73,15 +74,22 @@ def from_kubeconfig(path: Path, context: str = "") -> Access:
 
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingError(f"The kubeconfig file {path} cannot be read: {error}.") from None
     try:
-        chosen = _named(document, "contexts", context or document["current-context"])["context"]
-        cluster = _named(document, "clusters", chosen["cluster"])["cluster"]
-        user = _named(document, "users", chosen["user"])["user"] or {}
-        url = urlsplit(cluster["server"])
-    except (KeyError, TypeError) as error:
+        return _access(path, document, context)
+    except KeyError as error:
         raise SettingError(f"The kubeconfig file {path} lacks {error}.") from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SettingError(f"The kubeconfig file {path} is not understood: {error}.") from None
+
+
+def _access(path: Path, document: dict[str, Any], context: str) -> Access:
+    """Raises SettingError, and what a document of another shape causes."""
+    chosen = _named(document, "contexts", context or document["current-context"])["context"]
+    cluster = _named(document, "clusters", chosen["cluster"])["cluster"]
+    user = _named(document, "users", chosen["user"]).get("user") or {}
+    url = urlsplit(cluster["server"])
     if user.get("exec") or user.get("auth-provider"):
         raise SettingError(
             f"The user of {path} logs in by a program.", hint="Use a service account's token or a client certificate."
@@ -118,7 +126,7 @@ def _beside(path: Path, name: str | None) -> Path | None:
 
 
 def _decoded(data: str | None) -> str:
-    return base64.b64decode(data).decode("ascii") if data else ""
+    return base64.b64decode("".join(data.split()), validate=True).decode("ascii") if data else ""
 
 
 def _written(data: str | None) -> Path | None:
@@ -126,6 +134,8 @@ def _written(data: str | None) -> Path | None:
     if not data:
         return None
     descriptor, name = tempfile.mkstemp(prefix="kindling-", suffix=".pem")
+    path = Path(name)
+    atexit.register(path.unlink, missing_ok=True)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(_decoded(data))
-    return Path(name)
+    return path
