@@ -73,7 +73,7 @@ def add_package(archive: Archive, folder: Path, name: str) -> None:
             continue
         inside = "/".join((name, *parts))
         if path.suffix == ".so" or ".so." in path.name:
-            _add_binary(archive, path, inside)
+            add_binary(archive, path, inside)
         elif path.suffix == ".py":
             archive.add_file(inside, path)
             archive.add(importlib.util.cache_from_source(inside), _compiled(path, inside))
@@ -89,7 +89,7 @@ def _fill(archive: Archive) -> None:
         archive.add_folder(folder)
     archive.add("/init", INIT.encode(), executable=True)
     archive.add_file("/bin/busybox", Path(busybox))
-    _add_binary(archive, Path(getattr(sys, "_base_executable", sys.executable)).resolve(), "/bin/python")
+    add_binary(archive, Path(getattr(sys, "_base_executable", sys.executable)).resolve(), "/bin/python")
     paths = sysconfig.get_paths()
     stdlib = f"/python/lib/python3.{sys.version_info.minor}"
     add_package(archive, Path(paths["stdlib"]), stdlib)
@@ -111,7 +111,8 @@ def _compiled(path: Path, inside: str) -> bytes:
     return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)
 
 
-def _add_binary(archive: Archive, path: Path, inside: str) -> None:
+def add_binary(archive: Archive, path: Path, inside: str) -> None:
+    """Add a program or library, with the libraries it needs."""
     archive.add_file(inside, path)
     for library in _libraries(path):
         if library.name.startswith("ld-"):

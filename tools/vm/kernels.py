@@ -5,6 +5,7 @@ apt runs with a configuration of its own: nothing of the machine's is read but t
 checked against the keyring of the package debian-archive-keyring.
 """
 
+import lzma
 import os
 import re
 import shutil
@@ -18,6 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache/kernels"
 KEYRINGS = Path("/usr/share/keyrings")
 META = "linux-image-cloud-amd64"
+MODULES = (  # of IPVS, and of connection tracking asked by netlink; those that others need come first
+    *("libcrc32c", "nf_defrag_ipv4", "nf_defrag_ipv6", "nf_conntrack", "nfnetlink", "nf_conntrack_netlink"),
+    *("ip_vs", "ip_vs_rr", "veth", "dummy"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +45,49 @@ def image(kernel: Kernel) -> Path:
         UnavailableError: apt cannot fetch it.
 
     """
-    target = CACHE / f"vmlinuz-{kernel.name}"
+    target = _image(kernel)
     if not target.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-            fetched = _fetch(kernel, Path(scratch))
-            fetched.replace(target)
+        _keep(kernel)
     return target
+
+
+def modules(kernel: Kernel) -> list[Path]:
+    """Return MODULES of that image, in the order in which they can be loaded; fetched as `image` is.
+
+    Raises:
+        UnavailableError: apt cannot fetch them, or the kernel lacks one.
+
+    """
+    found = [_modules(kernel) / f"{name}.ko" for name in MODULES]
+    if not all(path.exists() for path in found):
+        _keep(kernel)
+    missing = [path.stem for path in found if not path.exists()]
+    if missing:
+        raise UnavailableError(f"the package of Linux {kernel.name} has no modules {', '.join(missing)}")
+    return found
+
+
+def _image(kernel: Kernel) -> Path:
+    return CACHE / f"vmlinuz-{kernel.name}"
+
+
+def _modules(kernel: Kernel) -> Path:
+    return CACHE / f"modules-{kernel.name}"
+
+
+def _keep(kernel: Kernel) -> None:
+    """Image and modules of one package: others do not fit each other."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        tree = _fetch(kernel, Path(scratch))
+        folder = _modules(kernel)
+        folder.mkdir(exist_ok=True)
+        for path in tree.rglob("*.ko*"):
+            name = path.name.partition(".")[0]
+            if name in MODULES:
+                data = path.read_bytes()
+                (folder / f"{name}.ko").write_bytes(lzma.decompress(data) if path.suffix == ".xz" else data)
+        next((tree / "boot").glob("vmlinuz-*")).replace(_image(kernel))
 
 
 def _fetch(kernel: Kernel, scratch: Path) -> Path:
@@ -83,7 +124,7 @@ def _fetch(kernel: Kernel, scratch: Path) -> Path:
     _run(scratch, "apt-get", *options, "-qq", "download", package[1])
     deb = next(scratch.glob("linux-image-*.deb"))
     _run(scratch, "dpkg-deb", "--extract", str(deb), "tree")
-    return next((scratch / "tree/boot").glob("vmlinuz-*"))
+    return scratch / "tree"
 
 
 def _mirror() -> str:

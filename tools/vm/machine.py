@@ -6,6 +6,7 @@ Never with /dev/kvm: it is not on every machine, and an emulated processor shows
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def run(
     *,
     files: dict[str, Path] | None = None,
     packages: dict[str, Path] | None = None,
+    programs: Sequence[Path] = (),
     environment: dict[str, str] | None = None,
     seconds: float = 300,
 ) -> Result:
@@ -48,6 +50,7 @@ def run(
         script: its main program
         files: further files, by their absolute name in the guest
         packages: folders of Python modules, by the name to import
+        programs: of this machine, into /bin of the guest
         environment: variables for the script; no blanks in the values
         seconds: how long it may take
 
@@ -70,6 +73,8 @@ def run(
                 archive.add_file(name, path)
             for name, folder in (packages or {}).items():
                 guest.add_package(archive, folder, f"{guest.LIBRARY}/{name}")
+            for program in programs:
+                guest.add_binary(archive, program.resolve(), f"/bin/{program.name}")
             archive.close()
         command = [qemu, "-accel", "tcg", *PROCESSOR, "-m", MEMORY]
         command += ["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"]
