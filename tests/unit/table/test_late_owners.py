@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from kindling.config import NameSettings, Settings
 from kindling.identity import Scopes
 from kindling.model import NameKind, ProtocolNumber, RoleNumber, Workload
 from kindling.table import Collector
+from kindling.table.journal import FileJournal
 from kindling.table.owners import PENDING_SECONDS
-from unit.table.test_naming import REMOTE, WEB, World
+from kindling.table.recovered import recover
+from unit.table.test_naming import BOOT, REMOTE, WEB, World
 from unit.table.test_owners import CONTAINER, POD, InPod
 
 
@@ -191,3 +197,50 @@ def test_programs_of_the_node_are_not_waited_for() -> None:
     world.connect()
     world.tick()
     assert world.connections() == {CURL: 1}
+
+
+STEPS = st.lists(st.sampled_from(["tell", "away", "back", "open", "close", "ask", "restart", "tick"]), max_size=30)
+
+
+@given(STEPS)
+def test_whatever_happens_totals_are_exact(tmp_path_factory: pytest.TempPathFactory, steps: list[str]) -> None:
+    """Client and server are in a pod that is told of at any time, by an API server that comes and goes."""
+    path = tmp_path_factory.mktemp("late") / "journal"
+    world = Late()
+
+    def begin() -> None:
+        world.collector = world.collect(journal=FileJournal(path))
+        saved = recover(FileJournal(path), BOOT) if path.exists() else None
+        world.collector.begin(world.probe, BOOT, saved)
+
+    begin()
+    slot, op = world.connect(), world.serve(1)
+    opened = closed = asked = 1
+    for step in steps:
+        if step == "tell":
+            world.pods.tell()
+        elif step in {"away", "back"}:
+            world.pods.hopeful = step == "back"
+        elif step == "open":
+            opened += 1
+            world.connect(closed=0)
+        elif step == "close" and closed < opened:
+            closed += 1
+            world.probe.add_flow(slot, closed=1)
+        elif step == "ask":
+            asked += 1
+            world.probe.add_op(op)
+        elif step == "restart":
+            begin()
+        else:
+            world.tick()
+    world.pods.tell()
+    for _ in range(2):
+        world.tick()
+    rows = [row for row in world.rows() if row.labels.role == "client"]
+    assert sum(row.opened for row in rows) == opened
+    assert sum(row.closed for row in rows) == closed
+    assert sum(row.active for row in rows) == opened - closed
+    assert all(row.active >= 0 for row in rows)
+    assert sum(world.requests().values()) == asked
+    assert set(world.connections()) | set(world.requests()) <= {CONTAINER, POD}
