@@ -127,10 +127,15 @@ def pod(full_name: str, service: str = "", node: str = NODE) -> End:
     return of_pod(full_name, service=service, node=node)
 
 
-def service(full_name: str, behind: str = "") -> End:
-    """`behind`: the pod that answers, where all connections of a client lead to one."""
+def service(full_name: str, behind: str = "", workload: str = "") -> End:
+    """`behind`: the pod that answers, where all connections of a client lead to one. `workload`: KIND/NAME of the
+    controller of all its pods, where that is not so.
+    """
     space, _, name = full_name.partition("/")
-    return pod(behind, name) if behind else End(space, "service", name, service=name)
+    if behind:
+        return pod(behind, name)
+    kind, _, controller = (workload or f"service/{name}").partition("/")
+    return End(space, kind, controller, service=name)
 
 
 def node(name: str, service: str = "") -> End:
@@ -211,7 +216,7 @@ def _of_plane(plane: Plane) -> Iterator[Case]:
         f"{plane.name}: pod, service, two pods",
         get(WEB, "web", f"http://{vip4}/", 4),
         {
-            client(WEB, "web", vip4, 80, service(cart)): 4,
+            client(WEB, "web", vip4, 80, service(cart, workload="deployment/cart"), backend=("", port)): 4,
             server(CART_A, "cart", WEB4, port, pod(WEB)): 2,
             server(CART_B, "cart", WEB4, port, pod(WEB)): 2,
         },
@@ -221,7 +226,7 @@ def _of_plane(plane: Plane) -> Iterator[Case]:
         f"{plane.name}: the same over IPv6",
         get(WEB, "web", f"http://[{vip6}]/", 2),
         {
-            client(WEB, "web", vip6, 80, service(cart)): 2,
+            client(WEB, "web", vip6, 80, service(cart, workload="deployment/cart"), backend=("", port)): 2,
             server(CART_A, "cart", WEB6, port, pod(WEB)): 1,
             server(CART_B, "cart", WEB6, port, pod(WEB)): 1,
         },
@@ -234,8 +239,8 @@ def _of_plane(plane: Plane) -> Iterator[Case]:
             get(PROXY, "kube-proxy", f"http://{vip4}/", 4),
         ),
         {
-            client(EXPORTER, "exporter", vip4, 80, service(cart)): 2,
-            client(PROXY, "kube-proxy", vip4, 80, service(cart)): 4,
+            client(EXPORTER, "exporter", vip4, 80, service(cart, workload="deployment/cart"), backend=("", port)): 2,
+            client(PROXY, "kube-proxy", vip4, 80, service(cart, workload="deployment/cart"), backend=("", port)): 4,
             server(CART_A, "cart", NODE4, port, node(NODE)): 3,
             server(CART_B, "cart", NODE4, port, node(NODE)): 3,
         },
