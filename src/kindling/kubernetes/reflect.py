@@ -35,7 +35,7 @@ _WAITING: Final = 2_500
 _LOOK_AGAIN: Final = 0.05
 _NOTHING_THERE: Final = 0.001
 _GATHER: Final = 0.1
-"""Seconds to wait after an event that had to be waited for: waking up for each of many costs more than what is in it."""
+"""Seconds to wait after an event that had to be waited for: waking up for each costs more than what is in it."""
 _AT_ONCE: Final = 5.0
 """Seconds: a watch that ends sooner, and nothing was heard, did not end by its timeout."""
 _SILENCE: Final = 90.0
