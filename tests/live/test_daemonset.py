@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 import certificates
+from live.cgroups import cgroup, container_path, pod_path
 
 pytestmark = [pytest.mark.root, pytest.mark.live]
 
@@ -149,17 +150,14 @@ def _wait(pod: Pod, scratch: Path) -> None:
     raise AssertionError((scratch / "said").read_text(encoding="utf-8"))
 
 
-def _client(unified: Path, request: pytest.FixtureRequest) -> list[str]:
-    """A client in a cgroup that is named as kubelet and containerd name them."""
-    slice_ = unified / "kubepods.slice" / f"kubepods-pod{UID.replace('-', '_')}.slice"
-    group = slice_ / f"cri-containerd-{'ab' * 32}.scope"
-    group.mkdir(parents=True, exist_ok=True)
-    request.addfinalizer(group.rmdir)
-    return ["sh", "-c", f"echo $$ > {group}/cgroup.procs; exec curl -s --retry 9 --retry-connrefused {{}}"]
+#: As kubelet and containerd name it.
+GROUP = container_path(pod_path(UID, "systemd", ""), "ab" * 32, "systemd")
 
 
-def unified_hierarchy() -> Path:
-    return HYBRID if HYBRID.exists() else Path("/sys/fs/cgroup")
+def call(group: Path, url: str) -> None:
+    """From a cgroup."""
+    command = f"echo $$ > {group}/cgroup.procs; exec curl -s --retry 9 --retry-connrefused {url}"
+    subprocess.run(["sh", "-c", command], check=True, stdout=subprocess.DEVNULL, timeout=30)
 
 
 @contextmanager
@@ -180,7 +178,7 @@ def test_without_the_right_to_mount(tmp_path: Path) -> None:
         assert json.loads(pod.get("/api/v1/flows", TOKEN))["table"] == "flows"
 
 
-def test_the_agent_in_its_pod(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_the_agent_in_its_pod(tmp_path: Path) -> None:
     with running(tmp_path) as pod:
         assert int(pod.status("CapEff"), 16) == int(pod.status("CapPrm"), 16) == 1 << 39 | 1 << 19
         assert pod.status("NoNewPrivs") == "1"
@@ -189,9 +187,8 @@ def test_the_agent_in_its_pod(tmp_path: Path, request: pytest.FixtureRequest) ->
         assert "cannot" not in (tmp_path / "said").read_text(encoding="utf-8").replace("cannot ask the API server", "")
         with pytest.raises(OSError, match="401"):
             pod.get("/api/v1/flows")
-        with web_server(tmp_path / "etc", 18231):
-            command = [part.format("http://127.0.0.1:18231/") for part in _client(unified_hierarchy(), request)]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=30)
+        with web_server(tmp_path / "etc", 18231), cgroup(GROUP) as group:
+            call(group, "http://127.0.0.1:18231/")
             rows: list[dict[str, Any]] = []
             end = time.monotonic() + 10
             while not rows and time.monotonic() < end:
@@ -269,7 +266,7 @@ POD_OF_THE_CLIENT = {
 }
 
 
-def test_the_agent_asks_what_its_role_allows(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_the_agent_asks_what_its_role_allows(tmp_path: Path) -> None:
     """It starts without an API server, finds it later, and asks for exactly what the role names, with its account."""
     rules = [
         f"/apis/{group}/v1/{resource}" if group else f"/api/v1/{resource}"
@@ -277,9 +274,13 @@ def test_the_agent_asks_what_its_role_allows(tmp_path: Path, request: pytest.Fix
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     ]
-    with running(tmp_path) as pod, api_server(pod, tmp_path) as asked, web_server(tmp_path / "etc", 18232):
-        command = [part.format("http://127.0.0.1:18232/") for part in _client(unified_hierarchy(), request)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=30)
+    with (
+        running(tmp_path) as pod,
+        api_server(pod, tmp_path) as asked,
+        web_server(tmp_path / "etc", 18232),
+        cgroup(GROUP) as group,
+    ):
+        call(group, "http://127.0.0.1:18232/")
         found: dict[str, Any] = {}
         end = time.monotonic() + 30
         while found.get("workload") != "web" and time.monotonic() < end:
