@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 from kindling.config import Settings
@@ -52,6 +53,12 @@ class FragileJournal(FileJournal):
         self._sword.step()
 
 
+def _close(journals: list[FileJournal]) -> None:
+    """As the kernel does for a process that is gone."""
+    while journals:
+        journals.pop().close()
+
+
 class Life:
     """One process after the other."""
 
@@ -62,6 +69,8 @@ class Life:
         self._path = folder / "journal"
         self._settings = settings
         self._identify = identify
+        self._journals: list[FileJournal] = []
+        weakref.finalize(self, _close, self._journals)
         self.collector = self.start()
 
     def start(self, boot: str = BOOT) -> Collector:
@@ -75,7 +84,9 @@ class Life:
 
     def _start(self, boot: str) -> Collector:
         self.starts += 1
+        _close(self._journals)
         journal = FragileJournal(self._path, self.sword)
+        self._journals.append(journal)
         collector = Collector(
             self.probe, self._settings, self._identify, clock=lambda: self.probe.clock_ns / 1e9, journal=journal
         )

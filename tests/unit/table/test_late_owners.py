@@ -208,12 +208,13 @@ def test_whatever_happens_totals_are_exact(tmp_path_factory: pytest.TempPathFact
     path = tmp_path_factory.mktemp("late") / "journal"
     world = Late()
 
-    def begin() -> None:
-        world.collector = world.collect(journal=FileJournal(path))
-        saved = recover(FileJournal(path), BOOT) if path.exists() else None
-        world.collector.begin(world.probe, BOOT, saved)
+    def begin() -> FileJournal:
+        journal = FileJournal(path)
+        world.collector = world.collect(journal=journal)
+        world.collector.begin(world.probe, BOOT, recover(journal, BOOT) if path.exists() else None)
+        return journal
 
-    begin()
+    journal = begin()
     slot, op = world.connect(), world.serve(1)
     opened = closed = asked = 1
     for step in steps:
@@ -231,12 +232,14 @@ def test_whatever_happens_totals_are_exact(tmp_path_factory: pytest.TempPathFact
             asked += 1
             world.probe.add_op(op)
         elif step == "restart":
-            begin()
+            journal.close()
+            journal = begin()
         else:
             world.tick()
     world.pods.tell()
     for _ in range(2):
         world.tick()
+    journal.close()
     rows = [row for row in world.rows() if row.labels.role == "client"]
     assert sum(row.opened for row in rows) == opened
     assert sum(row.closed for row in rows) == closed

@@ -315,7 +315,8 @@ def test_an_address_that_turns_out_to_be_own() -> None:
 def test_whatever_happens_totals_are_exact(tmp_path_factory: pytest.TempPathFactory, steps: list[str]) -> None:
     path = tmp_path_factory.mktemp("names") / "journal"
     world = World()
-    world.collector = world.collect(journal=FileJournal(path))
+    journal = FileJournal(path)
+    world.collector = world.collect(journal=journal)
     world.collector.begin(world.probe, BOOT, None)
     opened = closed = 0
     slot = world.connect()
@@ -324,6 +325,7 @@ def test_whatever_happens_totals_are_exact(tmp_path_factory: pytest.TempPathFact
         if step == "tick":
             world.tick()
         elif step == "restart":
+            journal.close()
             world.collector = world.collect(journal=(journal := FileJournal(path)))
             world.collector.begin(world.probe, BOOT, recover(journal, BOOT))
         elif step.endswith(".test"):
@@ -337,6 +339,7 @@ def test_whatever_happens_totals_are_exact(tmp_path_factory: pytest.TempPathFact
             world.probe.add_flow(slot, closed=1)
     world.tick()
     world.tick()
+    journal.close()
     rows = world.rows()
     assert sum(row.opened for row in rows) == opened
     assert sum(row.closed for row in rows) == closed

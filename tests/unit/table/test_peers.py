@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -366,10 +367,11 @@ def test_whatever_happens_totals_are_exact(tmp_path_factory: pytest.TempPathFact
     path = tmp_path_factory.mktemp("peers") / "journal"
     town = Town(read=False)
 
-    def collect() -> Collector:
-        return town.collect(journal=FileJournal(path), peers=town.cluster)
+    def collect(journal: FileJournal) -> Collector:
+        return town.collect(journal=journal, peers=town.cluster)
 
-    town.collector = collect()
+    journal = FileJournal(path)
+    town.collector = collect(journal)
     town.collector.begin(town.probe, BOOT, None)
     slot = town.connect(remote=POD_IP)
     opened = closed = 1
@@ -379,8 +381,10 @@ def test_whatever_happens_totals_are_exact(tmp_path_factory: pytest.TempPathFact
         elif step == "sync":
             town.cluster.read = True
         elif step == "restart":
-            town.collector = collect()
-            town.collector.begin(town.probe, BOOT, recover(FileJournal(path), BOOT))
+            journal.close()
+            journal = FileJournal(path)
+            town.collector = collect(journal)
+            town.collector.begin(town.probe, BOOT, recover(journal, BOOT))
         elif step == "open":
             opened += 1
             town.connect(closed=0, remote=POD_IP)
@@ -393,6 +397,7 @@ def test_whatever_happens_totals_are_exact(tmp_path_factory: pytest.TempPathFact
     town.cluster.read = True
     for _ in range(5):
         town.tick()
+    journal.close()
     rows = town.rows()
     assert sum(row.opened for row in rows) == opened
     assert sum(row.closed for row in rows) == closed
@@ -403,15 +408,18 @@ def test_whatever_happens_totals_are_exact(tmp_path_factory: pytest.TempPathFact
 
 def test_rows_with_peers_survive_a_restart(tmp_path: Any) -> None:
     town = Town()
-    town.collector = town.collect(journal=FileJournal(tmp_path / "journal"), peers=town.cluster)
+    journal = FileJournal(tmp_path / "journal")
+    town.collector = town.collect(journal=journal, peers=town.cluster)
     town.collector.begin(town.probe, BOOT, None)
     town.pod("web")
     town.connect(remote=POD_IP)
     town.tick()
     town.cluster = Following()
     town.pod("web")
-    town.collector = town.collect(journal=FileJournal(tmp_path / "journal"), peers=town.cluster)
-    town.collector.begin(town.probe, BOOT, recover(FileJournal(tmp_path / "journal"), BOOT))
+    journal.close()
+    with closing(FileJournal(tmp_path / "journal")) as again:
+        town.collector = town.collect(journal=again, peers=town.cluster)
+        town.collector.begin(town.probe, BOOT, recover(again, BOOT))
     town.connect(remote=POD_IP)
     town.tick()
     assert town.peers() == {known("web"): 2}
@@ -419,7 +427,8 @@ def test_rows_with_peers_survive_a_restart(tmp_path: Any) -> None:
 
 def test_an_address_that_became_anothers_while_no_agent_ran(tmp_path: Any) -> None:
     town = Town()
-    town.collector = town.collect(journal=FileJournal(tmp_path / "journal"), peers=town.cluster)
+    journal = FileJournal(tmp_path / "journal")
+    town.collector = town.collect(journal=journal, peers=town.cluster)
     town.collector.begin(town.probe, BOOT, None)
     town.pod("old")
     town.pod("gone", "10.1.0.6")
@@ -428,8 +437,10 @@ def test_an_address_that_became_anothers_while_no_agent_ran(tmp_path: Any) -> No
     town.tick()
     town.cluster = Following()
     town.pod("new")
-    town.collector = town.collect(journal=FileJournal(tmp_path / "journal"), peers=town.cluster)
-    town.collector.begin(town.probe, BOOT, recover(FileJournal(tmp_path / "journal"), BOOT))
+    journal.close()
+    with closing(FileJournal(tmp_path / "journal")) as again:
+        town.collector = town.collect(journal=again, peers=town.cluster)
+        town.collector.begin(town.probe, BOOT, recover(again, BOOT))
     town.tick()
     town.connect(50, remote=POD_IP)
     town.connect(51, remote="10.1.0.6")
