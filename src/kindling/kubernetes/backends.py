@@ -31,8 +31,9 @@ _REMEMBER: Final = 900.0
 """Seconds for which a pair, and an endpoint that answered, is known."""
 _SURE: Final = 5.0
 """Seconds after which the only endpoint seen counts as the only one, where all connections were looked at."""
-_SAMPLES: Final = 8
-"""Connections after which the same holds where not all could be looked at."""
+_SAMPLES: Final = 16
+_SAMPLED: Final = 60.0
+"""Connections, and seconds, after which the same holds where not all could be looked at."""
 _SETTLED: Final = 3.0
 """Seconds after which both ends of a connection are rows, whatever their names waited for."""
 _LONGEST_INTERVAL: Final = 60.0
@@ -197,6 +198,7 @@ class Backends:
             news = self._served.meet(labels.remote_ip, endpoint, labels.transport, self._now, opened)
             if news and labels.remote_ip in self._of_client:
                 self._joins.setdefault(labels.remote_ip, self._now + _SETTLED)
+                self._doubt(labels.remote_ip, endpoint)
         elif peer is not None and peer.kind == "service":
             known = self._call(Pair(labels.local_ip, labels.remote_ip, labels.port, labels.transport), client_port)
             if known is None:
@@ -261,6 +263,14 @@ class Backends:
                     self._look_at(pair, known)
 
     # --- servers on this node ---------------------------------------------------------------------
+
+    def _doubt(self, client: str, endpoint: Endpoint) -> None:
+        """Another one met the client: perhaps through a service of which one pod seemed to be all."""
+        for pair in self._of_client[client]:
+            pod = self._pairs[pair].pod
+            if pod is not None and endpoint[0] not in pod.addresses and endpoint in self._listed(pair):
+                self._pairs[pair].pod = None
+                self._changed.add(pair.address)
 
     def _join(self, now: float) -> None:
         for client in [client for client, at in self._joins.items() if at <= now]:
@@ -331,12 +341,14 @@ class Backends:
             return True
         if known.opened < 1 or self._now - known.since < _SURE:
             return False
-        if known.told >= known.opened or known.found[only].connections >= _SAMPLES:
+        if known.told >= known.opened:
+            return True
+        if known.found[only].connections >= _SAMPLES and self._now - known.since >= _SAMPLED:
             return True
         met = self._met_here(pair)
-        if pair.transport == "udp" or met != self._answering_here(pair):  # a server of UDP does not count sockets
-            return False
-        return sum(each.connections for each in met.values()) == known.opened
+        if pair.transport == "udp" or met.keys() != {only} or met != self._answering_here(pair):
+            return False  # a server of UDP does not count its clients' sockets
+        return met[only].connections == known.opened
 
     def _only(self, endpoints: frozenset[Endpoint]) -> KnownPod | None:
         """The pod of the only endpoint."""

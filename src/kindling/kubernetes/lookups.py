@@ -10,7 +10,7 @@ from kindling.kubernetes.conntrack import Connection, Endpoint
 
 PER_SECOND: Final = 2_000
 """Look-ups of some 10 microseconds each."""
-_OFTEN: Final = 8
+_OFTEN: Final = 16
 """Look-ups of a pair, one an interval; after that each waits twice as long as the one before."""
 _LONGEST: Final = 64.0
 

@@ -259,7 +259,7 @@ def test_each_connection_once_and_ever_more_seldom() -> None:
         world.call(port)
         world.call(port)
         world.pass_()
-    assert world.stat("looked_up") == 8 + 6 + 3  # at once; after 1, 2 ... 32 seconds; each 64 seconds
+    assert world.stat("looked_up") == 16 + 6 + 3  # at once; after 1, 2 ... 32 seconds; each 64 seconds
     assert world.shown() == "web-1"
 
 
@@ -269,12 +269,28 @@ def test_a_few_of_many_connections_tell_who_answered_but_not_that_nobody_else_di
     for _ in range(20):
         world.pass_()
     assert (world.shown(), world.of()) == ("", ("shop/web-3",))
-    for port in range(2, 9):
+    for port in range(2, 17):
         world.call(port)
         world.pass_()
-    for _ in range(17):
+    assert world.shown() == ""
+    for _ in range(50):
         world.pass_()
-    assert world.shown() == "web-3", "eight of them went there"
+    assert world.shown() == "web-3", "sixteen of them went there"
+
+
+def test_another_server_is_a_reason_to_doubt_at_once() -> None:
+    world = World(WEB1, WEB2)
+    for endpoint in (WEB1, WEB2):
+        world.call()
+        world.serve(endpoint)
+        if endpoint == WEB1:
+            for _ in range(20):
+                world.pass_()
+            assert world.shown() == "web-1"
+            world.backends.take_changed()
+    world.pass_()
+    assert world.shown() == ""
+    assert world.backends.take_changed() == {VIP}
 
 
 def test_a_client_whose_address_is_not_what_servers_see() -> None:
