@@ -41,7 +41,7 @@ that this workload got, "node-dns" one that another on this host got, "static" a
 settings; "address" means that no name is known. With --since or --until numbers are those of whole days (UTC).
 """,
 )
-@options.filters
+@options.filters_but("role", "peer_workload", "peer_namespace")  # all are clients; the other end is outside
 @click.option("--new-since", type=TIME, metavar="TIME", help=f"First seen since: as --since. Exit code {NEWS} if any.")
 @click.option("--group-by", type=click.Choice(GROUPINGS), help="Put together what has this in common.")
 @click.option("--history", is_flag=True, help="A row for each day (UTC) that is kept.")

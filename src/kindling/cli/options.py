@@ -122,33 +122,22 @@ def _completions(values: Iterable[str], incomplete: str) -> list[CompletionItem]
     return [CompletionItem(value) for value in sorted(values) if value.startswith(incomplete)]
 
 
-#: Fields of `Filter` that are options of every command that shows rows.
-FILTER_OPTIONS: Final = (
-    "workload",
-    "namespace",
-    "peer_workload",
-    "peer_namespace",
-    "port",
-    "protocol",
-    "destination",
-    "scope",
-    "role",
-    "search",
-    "since",
-    "until",
-)
-
-_FILTERS: Final = (
-    click.option(
+#: By field of `Filter`.
+_FILTERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "workload": click.option(
         "--workload", "-w", multiple=True, metavar="NAME", help="Of this container, unit or process; * is any text."
     ),
-    click.option("--namespace", multiple=True, metavar="NAME", help="Of workloads in this namespace."),
-    click.option(
+    "namespace": click.option("--namespace", multiple=True, metavar="NAME", help="Of workloads in this namespace."),
+    "peer_workload": click.option(
         "--peer-workload", multiple=True, metavar="NAME", help="To or from this workload, pod, service or node."
     ),
-    click.option("--peer-namespace", multiple=True, metavar="NAME", help="To or from this namespace."),
-    click.option("--port", "-p", multiple=True, type=click.IntRange(0, 65_535), metavar="N", help="Of the service."),
-    click.option(
+    "peer_namespace": click.option(
+        "--peer-namespace", multiple=True, metavar="NAME", help="To or from this namespace."
+    ),
+    "port": click.option(
+        "--port", "-p", multiple=True, type=click.IntRange(0, 65_535), metavar="N", help="Of the service."
+    ),
+    "protocol": click.option(
         "--protocol",
         multiple=True,
         metavar="NAME",
@@ -156,36 +145,50 @@ _FILTERS: Final = (
         shell_complete=_complete_protocol,
         help="http, dns, tls, ntp, unknown, or the transport: tcp, udp.",
     ),
-    click.option(
+    "destination": click.option(
         "--destination",
         "-d",
         multiple=True,
         metavar="NAME",
         help="Name, address or network (192.0.2.0/24) of the other end; * is any text.",
     ),
-    click.option(
+    "scope": click.option(
         "--scope",
         multiple=True,
         metavar="SCOPE",
         shell_complete=_complete_scope,
         help="Where the other end is: public, private, link-local, loopback, own, or a network's label.",
     ),
-    click.option("--role", multiple=True, type=click.Choice(ROLES), help="Of the workload."),
-    click.option("--search", default="", metavar="TEXT", help="A part of any name, address, operation or status."),
-    click.option("--since", type=TIME, metavar="TIME", help="Seen since: 15m, 2h, 3d, today, 2026-11-23T10:00."),
-    click.option("--until", type=TIME, metavar="TIME", help="Seen until."),
-)
+    "role": click.option("--role", multiple=True, type=click.Choice(ROLES), help="Of the workload."),
+    "search": click.option(
+        "--search", default="", metavar="TEXT", help="A part of any name, address, operation or status."
+    ),
+    "since": click.option(
+        "--since", type=TIME, metavar="TIME", help="Seen since: 15m, 2h, 3d, today, 2026-11-23T10:00."
+    ),
+    "until": click.option("--until", type=TIME, metavar="TIME", help="Seen until."),
+}
 
 
-def filters(function: F) -> F:
-    """What chooses rows; gives `filters`. Most may be repeated: any of the values will do."""
+def filters_but(*left_out: str) -> Callable[[F], F]:
+    """What chooses rows, without what a command cannot choose by; gives `filters`.
 
-    @functools.wraps(function)
-    def call(*arguments: Any, **named: Any) -> Any:
-        chosen = Filters(**{name: named.pop(name) for name in FILTER_OPTIONS})
-        return function(*arguments, filters=chosen, **named)
+    Most may be repeated: any of the values will do.
+    """
+    names = [name for name in _FILTERS if name not in left_out]
 
-    return _decorate(call, _FILTERS)  # type: ignore[return-value]  # what click calls has other arguments
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def call(*arguments: Any, **named: Any) -> Any:
+            chosen = Filters(**{name: named.pop(name) for name in names})
+            return function(*arguments, filters=chosen, **named)
+
+        return _decorate(call, tuple(_FILTERS[name] for name in names))  # type: ignore[return-value]  # as above
+
+    return decorate
+
+
+filters = filters_but()
 
 
 output = click.option(
