@@ -15,7 +15,9 @@ static __always_inline __u64 mix(__u64 h, __u64 word)
 	return h ^ (h >> 29);
 }
 
-/* Ids 0 (none) and 1 (OP_OTHER) are taken; the top bit is user space's. */
+#define ID_OTHER OP_OTHER
+
+/* Ids 0 (none) and 1 (ID_OTHER) are taken; the top bit is user space's. */
 static __always_inline __u64 mix_end(__u64 h)
 {
 	h *= MIX_B;

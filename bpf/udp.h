@@ -21,10 +21,15 @@ static __always_inline __u8 udp_protocol(const struct conn *c)
 	return PROTOCOL_UNKNOWN;
 }
 
-/* A client's socket is one connection for each remote it speaks with; a server's is one for each remote. */
-static __always_inline void udp_open(struct conn *shared, struct flow_slot *f)
+/* How a socket remembers a flow. Slot 0's head has no id of its own. */
+static __always_inline __u64 udp_flow_id(const struct conn *c, const struct flow_slot *f)
 {
-	__u64 id = f->head.id;
+	return c->flow ? f->head.id : ID_OTHER;
+}
+
+/* A client's socket is one connection for each remote it speaks with; a server's is one for each remote. */
+static __always_inline void udp_open(struct conn *shared, struct flow_slot *f, __u64 id)
+{
 	__u32 i = shared->recent_next;
 
 	if (shared->role == ROLE_SERVER) {
@@ -82,7 +87,7 @@ static __always_inline void udp_count(struct conn *shared, struct conn *c, const
 	f = flow_resolve(c);
 	if (!f)
 		return;
-	udp_open(shared, f);
+	udp_open(shared, f, udp_flow_id(c, f));
 	flow_port(f, c);
 	atomic_add(direction == EGRESS ? &f->bytes_out : &f->bytes_in, p->len);
 	atomic_add(direction == EGRESS ? &f->packets_out : &f->packets_in, p->segments);
@@ -92,10 +97,12 @@ static __always_inline void udp_count(struct conn *shared, struct conn *c, const
 static __always_inline void udp_closed(struct conn *shared)
 {
 	for (int k = 0; k < RECENT_FLOWS; k++) {
-		__u32 slot = shared->recent[k] ? slot_find(&flow_ids, shared->recent[k]) : 0;
-		struct flow_slot *f = slot ? bpf_map_lookup_elem(&flow_slots, &slot) : 0;
+		__u64 id = shared->recent[k];
+		__u32 slot = id > ID_OTHER ? slot_find(&flow_ids, id) : 0;
+		struct flow_slot *f = bpf_map_lookup_elem(&flow_slots, &slot);
 
-		if (f)
+		/* a slot that was given back took its count along */
+		if (f && (slot || id == ID_OTHER))
 			atomic_add(&f->closed, 1);
 		shared->recent[k] = 0;
 	}

@@ -3,6 +3,13 @@ from pathlib import Path
 import pytest
 
 from kernel.compiled import compile_probe
+from kindling.capture.bpf.loader import raise_memlock
+
+
+@pytest.fixture(scope="session", autouse=True)
+def locked_memory() -> None:
+    """Tests that make maps by themselves meet the limit that the loader lifts."""
+    raise_memlock()
 
 
 @pytest.fixture(scope="session")
