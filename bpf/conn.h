@@ -4,6 +4,7 @@
 #define KINDLING_CONN_H
 
 #include "op.h"
+#include "packet.h"
 
 /* A new connection over a socket that may have had another one, or be a copy of its listener. */
 static __always_inline void conn_begin(struct conn *c, __u8 role, __u8 transport)
@@ -156,13 +157,14 @@ static __always_inline void conn_failed(struct conn *c, __u64 now, __u32 reason)
 
 /*
  * Why a handshake ended in nothing. The socket's error is no field of a stable context, so it is told from what went
- * before: a RST; the application's close(); as many SYNs as the kernel sends (tcp_write_timeout() in
+ * before: a RST, and in which state; the application's close(); as many SYNs as the kernel sends (tcp_write_timeout() in
  * net/ipv4/tcp_timer.c); else an ICMP error, or no neighbour.
  */
-static __always_inline __u32 conn_failure_reason(const struct conn *c, __u64 now, __u32 retries)
+static __always_inline __u32 conn_failure_reason(const struct conn *c, __u64 now, __u32 retries,
+						 __u32 state)
 {
 	if (c->half[INGRESS].flags & HALF_RESET)
-		return FAILURE_REFUSED;
+		return state == TCP_STATE_SYN_RECV ? FAILURE_RESET : FAILURE_REFUSED;
 	if (c->flags & CONN_USER_CLOSED)
 		return now - c->opened_ns >= 9 * SECOND / 10 ? FAILURE_TIMEOUT : FAILURE_ABORTED;
 	return c->sync > retries ? FAILURE_TIMEOUT : FAILURE_UNREACHABLE;

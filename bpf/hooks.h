@@ -503,7 +503,8 @@ static __always_inline void ops_closed(struct bpf_sock_ops *ops, void *sk)
 		return;
 	now = bpf_ktime_get_ns();
 	if (c->flags & CONN_SYN_SENT && !(c->flags & CONN_OPEN)) {
-		conn_failed(c, now, conn_failure_reason(c, now, ops_syn_retries(ops)));
+		conn_failed(c, now,
+			    conn_failure_reason(c, now, ops_syn_retries(ops), ops->args[0]));
 		return;
 	}
 	if (!(c->flags & CONN_OPEN) || c->flags & CONN_CLOSED)

@@ -16,6 +16,13 @@ enum tcp_flag {
 	TCP_ACK = 0x10,
 };
 
+enum tcp_state {
+	TCP_STATE_SYN_SENT = 2,
+	TCP_STATE_SYN_RECV = 3,
+	TCP_STATE_CLOSE = 7,
+	TCP_STATE_LISTEN = 10
+};
+
 struct packet {
 	__u32 at;  /* payload, from the IP header on */
 	__u32 len; /* of the payload */

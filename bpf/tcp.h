@@ -15,13 +15,6 @@
 /* Of conn.begin: it holds a sequence number. */
 #define TCP_BEGIN (1ULL << 32)
 
-enum tcp_state {
-	TCP_STATE_SYN_SENT = 2,
-	TCP_STATE_SYN_RECV = 3,
-	TCP_STATE_CLOSE = 7,
-	TCP_STATE_LISTEN = 10
-};
-
 /* The bytes that are new in a packet, by its sequence numbers; a hole counts when it is jumped over, not when
  * it is filled. 0: all known before. */
 static __always_inline __u32 tcp_fresh(struct half *h, const struct packet *p)

@@ -35,7 +35,7 @@ enum protocol {
 /* Why a connection did not come to be, or ended. */
 enum failure {
 	FAILURE_REFUSED = 0, /* RST answered the SYN */
-	FAILURE_RESET = 1,   /* RST while the handshake was under way on the server's side */
+	FAILURE_RESET = 1,   /* RST after the other side had called too: a SYN crossed ours */
 	FAILURE_TIMEOUT = 2, /* nobody answered, for the kernel's or the application's patience */
 	FAILURE_UNREACHABLE = 3, /* ICMP said so, or no neighbour answered */
 	FAILURE_LOCAL = 4,       /* connect() failed in this kernel before a packet left */

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import json
 import re
+import select
 import socket
 import struct
 import threading
@@ -200,6 +201,26 @@ def test_refused_then_connected(probe: Probe, net: Link) -> None:
     probe.shows(lambda: probe.failed(local_ip=net.client4), {"refused": 3})
     wanted = {"opened": 1, "closed": 1, "active": 0}
     probe.shows_sums(wanted, local_ip=net.client4)
+
+
+def test_reset_in_the_handshake(probe: Probe, net: Link) -> None:
+    """Both call at once (RFC 9293, section 3.5, figure 8); what the client answers is refused."""
+    net.server.nft(
+        f"""table inet t {{ chain c {{ type filter hook input priority 0;
+            tcp dport {CLOSED} tcp flags & (syn | ack) == syn drop;
+            tcp dport {CLOSED} tcp flags & (syn | ack) == (syn | ack) reject with tcp reset; }}; }}"""
+    )
+    with net.client.socket() as client, net.server.socket() as other:
+        client.bind((net.client4, PORT))
+        other.bind((net.server4, CLOSED))
+        for each in (client, other):
+            each.setblocking(False)
+        assert client.connect_ex((net.server4, CLOSED)) == errno.EINPROGRESS
+        assert other.connect_ex((net.client4, PORT)) == errno.EINPROGRESS
+        select.select([], [client], [], 5)
+        assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+    probe.shows(lambda: probe.failed(local_ip=net.client4), {"reset": 1})
+    assert probe.sums("opened", local_ip=net.client4) == {"opened": 0}
 
 
 def test_timed_out(probe: Probe, net: Link) -> None:
