@@ -14,6 +14,7 @@ from benchmarks import probes, servers
 
 MANY_OPERATIONS = 380
 """Give about 20,000 series: both ends are observed."""
+_SCRAPE_SECONDS = 15
 PACED = Path(__file__).with_name("paced.py")
 _SCRIPT = """
 local n = 0
@@ -24,8 +25,11 @@ end
 """
 
 
-def user_cpu(home: Path, seconds: int) -> dict[str, float]:
-    """Percent of one core, by requests per second asked for (0: none, -1: as many as possible)."""
+def user_cpu(home: Path, seconds: int, age: int = 0) -> dict[str, float]:
+    """Percent of one core, by requests per second asked for (0: none, -1: as many as possible).
+
+    Memory is read when the agent is `age` seconds old, in use and scraped meanwhile, or after the loads.
+    """
     script = home / "operations.lua"
     home.mkdir(parents=True, exist_ok=True)
     script.write_text(_SCRIPT)
@@ -40,6 +44,10 @@ def user_cpu(home: Path, seconds: int) -> dict[str, float]:
                 before, began = agent.cpu(), time.monotonic()
                 time.sleep(seconds)
                 shares[name] = 100 * (agent.cpu() - before) / (time.monotonic() - began)
+        while time.monotonic() - born < age:
+            with _load(port, script, 1_000, _SCRAPE_SECONDS):
+                time.sleep(_SCRAPE_SECONDS)
+                agent.get("/metrics")
         shares["series"] = _series(agent)
         shares["rss_mib"] = agent.rss()
         shares["age_s"] = time.monotonic() - born

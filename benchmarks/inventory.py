@@ -16,11 +16,15 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kindling.inventory.writer import CHUNK
+
+if TYPE_CHECKING:
+    from kindling.model import Snapshot
 
 DESTINATIONS = 10_000
 WORKLOADS = 1_000
@@ -184,7 +188,7 @@ class _Tables:
             for i in range(DESTINATIONS)
         ]
         self.scopes = Scopes()
-        self.more: object = dict
+        self.more: Callable[[], Mapping[str, float]] = dict
         self.watch: object = None
         self._since = now
         self._now = now
@@ -201,12 +205,18 @@ class _Tables:
             row.bytes_out += 321
             row.last_seen = self._now
 
-    def snapshot(self) -> object:
+    def snapshot(self) -> Snapshot:
         from kindling.model import Snapshot
 
-        stats = dict(self.more())  # type: ignore[operator]
+        stats = dict(self.more())
         stats["observe_ms"] = 1_000 * getattr(self.watch, "_tick_last", 0.0)
         return Snapshot(time=self._now, since=self._since, flows=list(self.rows), stats=stats)
+
+    def reconfigure(self, names: object) -> None:
+        """Names are given here."""
+
+    def select(self, kubernetes: object) -> None:
+        """All is shown."""
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -138,7 +138,7 @@ class _Process:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self._process.args} ended")
+            raise RuntimeError(f"{self._process.args!r} ended")
         return json.loads(line)
 
 
@@ -209,11 +209,13 @@ class _Agent:
         }
 
     def sync(self) -> Object:
+        assert self.following
         while not self.following.cluster.synced:
             time.sleep(0.05)
         return {"took": time.monotonic() - self.began, **self.usage()}
 
     def peers(self, of: list[tuple[str, float]]) -> list[str]:
+        assert self.following
         with self.lock:
             found = [self.following.cluster.peer(address, PORT, "tcp", when) for address, when in of]
         return [peer.pod if peer else "" for peer in found]
@@ -233,7 +235,7 @@ def _following(port: str, account: str) -> Any:
 
 def _serve(where: list[str]) -> None:
     agent = _Agent(where)
-    answers = {"usage": agent.usage, "sync": agent.sync, "peers": agent.peers}
+    answers: dict[str, Callable[..., object]] = {"usage": agent.usage, "sync": agent.sync, "peers": agent.peers}
     for line in sys.stdin:
         command = json.loads(line)
         print(json.dumps(answers[command.pop("do")](**command)), flush=True)
