@@ -4,6 +4,7 @@
 #define KINDLING_FLOW_H
 
 #include "mix.h"
+#include "packet.h"
 #include "slots.h"
 
 static __always_inline __u16 conn_port(const struct conn *c)
@@ -63,6 +64,8 @@ static __always_inline __u32 flow_create(const struct conn *c, __u64 id)
 	f->key.protocol = c->protocol;
 	f->key.inferred = !!(c->flags & CONN_INFERRED);
 	f->parent = c->role == ROLE_SERVER ? endpoint_id(c) : id;
+	/* a server's UDP has no beginning but this; whoever enters the flow second gives its slot back, count and all */
+	f->opened = c->role == ROLE_SERVER && c->transport == IPPROTO_UDP;
 	return slot_publish(&flow_ids, &flow_free, &f->head, id, slot);
 }
 

@@ -32,11 +32,8 @@ static __always_inline void udp_open(struct conn *shared, struct flow_slot *f, _
 {
 	__u32 i = shared->recent_next;
 
-	if (shared->role == ROLE_SERVER) {
-		if (!f->opened)
-			atomic_add(&f->opened, 1);
-		return;
-	}
+	if (shared->role == ROLE_SERVER)
+		return; /* see flow_create() */
 	for (int k = 0; k < RECENT_FLOWS; k++)
 		if (shared->recent[k] == id)
 			return;
