@@ -101,8 +101,8 @@ class Cluster:
         pod = self.pods.at(address, when)
         if pod:
             return pod_peer(pod, _name(self.services.behind(address, port)), self.nodes.ip(pod.node))
-        service = self.services.at(address)
-        if service:
+        service = self.services.at(address, port, transport)
+        if service and service.has(port, transport):
             return self.backends.peer(service_peer(service), client, address, port, transport)
         node = self.nodes.at(address)
         if node:
@@ -110,6 +110,8 @@ class Cluster:
             if behind:
                 return self.backends.peer(service_peer(behind), client, address, port, transport)
             return node_peer(node, self.services.behind(address, port), self.nodes.ip(node))
+        if service:
+            return service_peer(service)
         if self.services.behind(address, port) == _API_SERVER:
             return Peer("service", "default", "service", "kubernetes", service="kubernetes")
         return UNKNOWN_POD if self.pods.knows(address) or address in self.nodes.pods else None

@@ -81,11 +81,9 @@ class ServicePort(Struct, gc=False, rename="camel"):
 
 
 class ServiceSpec(Struct, gc=False, rename="camel"):
-    type: str = "ClusterIP"
     cluster_ip: str = field(name="clusterIP", default="")
     cluster_ips: list[str] | None = field(name="clusterIPs", default=None)
     external_ips: list[str] | None = field(name="externalIPs", default=None)
-    external_name: str = ""
     ports: list[ServicePort] | None = None
 
 

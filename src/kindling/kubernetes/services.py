@@ -19,9 +19,12 @@ class KnownService:
     """ClusterIPs, external IPs, addresses of load balancers."""
     node_ports: frozenset[tuple[str, int]]
     """(tcp or udp, port) on every node."""
-    external_name: str = ""
     ports: tuple[tuple[str, int, int, str], ...] = ()
     """(tcp or udp, port, port on every node or 0, name)"""
+
+    def has(self, port: int, transport: str) -> bool:
+        """Whether it is called at a port of an address of its own; transport "": any."""
+        return any(own == port and transport in {protocol, ""} for protocol, own, _, _ in self.ports)
 
     def port_name(self, transport: str, port: int) -> str | None:
         """Of a port at which the service is called; None: it has no such port."""
@@ -43,9 +46,9 @@ class _Slice:
 class Services:
     def __init__(self) -> None:
         self._by_uid: dict[str, KnownService] = {}
-        self._virtual: dict[str, KnownService] = {}
+        self._virtual: dict[str, dict[str, KnownService]] = {}
+        """By address and uid: services may share an address of a load balancer, with other ports."""
         self._node_ports: dict[tuple[str, int], KnownService] = {}
-        self._external: dict[str, KnownService] = {}
         self._slices: dict[str, _Slice] = {}
         self._slices_of: dict[str, set[str]] = {}
         """Uids of slices, by service."""
@@ -63,11 +66,9 @@ class Services:
         self.delete(uid)
         self._by_uid[uid] = known
         for address in known.virtual:
-            self._virtual[address] = known
+            self._virtual.setdefault(address, {})[uid] = known
         for port in known.node_ports:
             self._node_ports[port] = known
-        if known.external_name:
-            self._external[known.external_name] = known
         self._touch(known)
 
     def delete(self, uid: str) -> None:
@@ -75,13 +76,13 @@ class Services:
         if known is None:
             return
         for address in known.virtual:
-            if self._virtual.get(address) is known:
+            sharing = self._virtual[address]
+            del sharing[uid]
+            if not sharing:
                 del self._virtual[address]
         for port in known.node_ports:
             if self._node_ports.get(port) is known:
                 del self._node_ports[port]
-        if self._external.get(known.external_name) is known:
-            del self._external[known.external_name]
         self._touch(known)
 
     def _touch(self, service: KnownService) -> None:
@@ -135,16 +136,17 @@ class Services:
         self._changed, self._ports_changed = set(), False
         return changed, ports
 
-    def at(self, address: str) -> KnownService | None:
-        """The service that has an address of its own."""
-        return self._virtual.get(address)
+    def at(self, address: str, port: int, transport: str) -> KnownService | None:
+        """The service that has an address of its own; of several that share it one that has the port (transport "": of
+        any), of these the first by name.
+        """
+        sharing = self._virtual.get(address)
+        if not sharing:
+            return None
+        return min(sharing.values(), key=lambda each: (not each.has(port, transport), each.namespace, each.name))
 
     def at_node_port(self, transport: str, port: int) -> KnownService | None:
         return self._node_ports.get((transport, port))
-
-    def external(self, name: str) -> KnownService | None:
-        """The service (ExternalName) that stands for a name outside."""
-        return self._external.get(name)
 
     def behind(self, address: str, port: int) -> str:
         """The service ("NAMESPACE/NAME") for which an endpoint answers; "" for none. Of several the first by name, of
@@ -165,7 +167,7 @@ class Services:
         """Addresses at which services were called on this node, by the endpoint that such calls were sent to."""
         called: dict[tuple[str, int], frozenset[str]] = {}
         for endpoint, addresses in calls.items():
-            services = [found for address, _ in addresses if (found := self.at(address))]
+            services = [found for called_at in addresses if (found := self.at(*called_at, ""))]
             if services:
                 called[endpoint] = frozenset(f"{each.namespace}/{each.name}" for each in services)
         for endpoint in called.keys() | self._called.keys():
@@ -174,8 +176,11 @@ class Services:
         self._called = called
 
     def called(self, address: str, port: int, transport: str) -> KnownService | None:
-        """The service that is called at an address of its own, or at a port that every node has."""
-        return self.at(address) or self.at_node_port(transport, port)
+        """The service that is called at an address of its own, or at a port that every node has: a node's address may
+        be one of a service, too.
+        """
+        found = self.at(address, port, transport)
+        return found if found and found.has(port, transport) else self.at_node_port(transport, port) or found
 
     def endpoints(self, service: KnownService, port: int, transport: str) -> frozenset[tuple[str, int]]:
         """Who may answer at a port of a service; port 0: at any."""
@@ -204,7 +209,6 @@ def _known(service: Service) -> KnownService:
         name=service.metadata.name,
         virtual=frozenset(address for address in addresses if address and address != _HEADLESS),
         node_ports=frozenset((each.protocol.lower(), each.node_port) for each in spec.ports or () if each.node_port),
-        external_name=spec.external_name.rstrip(".").lower() if spec.type == "ExternalName" else "",
         ports=tuple((each.protocol.lower(), each.port, each.node_port, each.name or "") for each in spec.ports or ()),
     )
 

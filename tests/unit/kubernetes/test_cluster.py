@@ -206,10 +206,51 @@ def test_what_a_new_list_does_not_hold_is_gone() -> None:
     assert {made.peer(*at, "tcp", NOW + 60) for at in PEERS} == {None, UNKNOWN_POD}
 
 
-def test_external_names() -> None:
-    found = cluster().services.external("pay.example.com")
-    assert found
-    assert found.name == "pay"
+def put_balanced(made: Cluster, name: str, address: str, port: int, transport: str = "TCP", node_port: int = 0) -> None:
+    spec = {"type": "LoadBalancer", "ports": [{"port": port, "protocol": transport, "nodePort": node_port}]}
+    status = {"loadBalancer": {"ingress": [{"ip": address}]}}
+    metadata = {"name": name, "namespace": "shop", "uid": name}
+    put(made, Service, {"metadata": metadata, "spec": spec, "status": status})
+
+
+def service_at(made: Cluster, address: str, port: int, transport: str = "tcp") -> str:
+    found = made.peer(address, port, transport, NOW)
+    return found.service if found else "nobody"
+
+
+def test_services_that_share_an_address_of_a_load_balancer() -> None:
+    """Told in whatever order; where two claim one port, the first by name on every node."""
+    services = [("dns-tcp", 53, "TCP"), ("dns-udp", 53, "UDP"), ("mail", 25, "TCP"), ("rival", 25, "TCP")]
+    for order in (services, services[::-1]):
+        made = cluster()
+        for name, port, transport in order:
+            put_balanced(made, name, "198.51.100.20", port, transport)
+        found = {
+            (port, transport): service_at(made, "198.51.100.20", port, transport.lower())
+            for _, port, transport in order
+        }
+        assert found == {(53, "TCP"): "dns-tcp", (53, "UDP"): "dns-udp", (25, "TCP"): "mail"}
+        made.services.delete("mail")
+        assert service_at(made, "198.51.100.20", 25) == "rival"
+        for name, _, _ in services:
+            made.services.delete(name)
+        assert service_at(made, "198.51.100.20", 25) == "nobody"
+
+
+def test_a_service_at_an_address_of_a_node() -> None:
+    """K3s' load balancer, external IPs: other ports of that address stay the node's."""
+    made = cluster()
+    put_balanced(made, "shop-front", "192.168.0.1", 443, node_port=30443)
+    found = {port: service_at(made, "192.168.0.1", port) for port in (443, 30443, 30080, 22)}
+    assert found == {443: "shop-front", 30443: "shop-front", 30080: "web", 22: ""}
+    assert made.peer("192.168.0.1", 22, "tcp", NOW) == NODE
+    called = made.services.called("192.168.0.1", 30080, "tcp")
+    assert called
+    assert called.name == "web"
+
+
+def test_a_port_that_a_service_lacks_is_called_at_the_service_all_the_same() -> None:
+    assert cluster().peer("10.96.0.10", 81, "tcp", NOW) == WEB
 
 
 _changes = st.lists(
