@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def kindling(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def stored(data: Path, host: int) -> int:
     """Connections in the file itself."""
-    with sqlite3.connect(f"file:{data / 'inventory.db'}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"file:{data / 'inventory.db'}?mode=ro", uri=True)) as connection:
         found = connection.execute(
             "SELECT connections FROM entry JOIN tally ON tally.entry = entry.id WHERE destination = ? AND port = ?",
             (f"{OUTSIDE}{host}", PORT),

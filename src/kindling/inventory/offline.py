@@ -43,6 +43,9 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError:
         connection.close()
         connection = open_to_read(path, immutable=True)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -35,9 +35,20 @@ class Clock:
         return self.now
 
 
+_OPENED: list[Store] = []
+
+
 def store(folder: Path, *, boot: str = BOOT, clock: Clock | None = None, **settings: Any) -> Store:
     values = {"learning_seconds": 0.0} | settings
-    return Store(folder, Inventory(**values), Said(), boot, clock or Clock())
+    made = Store(folder, Inventory(**values), Said(), boot, clock or Clock())
+    _OPENED.append(made)
+    return made
+
+
+def close_all() -> None:
+    """Close every store that was made here."""
+    while _OPENED:
+        _OPENED.pop().close()
 
 
 def write(kept: Store, *rows: FlowRow) -> list[str]:

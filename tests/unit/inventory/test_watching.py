@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ TWO = Agent("boot", "two")
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "inventory.db")
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(tmp_path / "inventory.db")
+    yield opened
+    opened.close()
 
 
 def watch(database: Database, agent: Agent, time: float, since: float, **lost: int) -> list[Period]:
