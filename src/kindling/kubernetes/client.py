@@ -5,11 +5,12 @@ from __future__ import annotations
 import http.client
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Final
 from urllib.parse import urlencode
 
+from kindling.errors import SettingError
 from kindling.kubernetes.access import Access
 from kindling.kubernetes.objects import DecodeError, Status, decode
 from kindling.wire.http import retry_after
@@ -39,7 +40,8 @@ class ApiError(Exception):
 class Client:
     """Used by one thread. A connection is kept between requests; a stream has one of its own."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access | Callable[[], Access]) -> None:
+        """`access`: or how to find it; that is tried anew until it raises no SettingError."""
         self._access = access
         self._context: ssl.SSLContext | None = None
         self._connection: http.client.HTTPConnection | None = None
@@ -87,8 +89,17 @@ class Client:
             self._connection.close()
             self._connection = None
 
+    def _found(self) -> Access:
+        """Raises ApiError."""
+        if not isinstance(self._access, Access):
+            try:
+                self._access = self._access()
+            except SettingError as error:
+                raise ApiError(0, error.message.rstrip(".")) from None
+        return self._access
+
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
-        access = self._access
+        access = self._found()
         connection: http.client.HTTPConnection
         if access.tls:
             self._context = self._context or access.context()
@@ -111,10 +122,11 @@ class Client:
         self, connection: http.client.HTTPConnection, path: str, parameters: Mapping[str, str]
     ) -> http.client.HTTPResponse:
         headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
-        authorization = self._access.authorization()
+        access = self._found()
+        authorization = access.authorization()
         if authorization:
             headers["Authorization"] = authorization
-        connection.request("GET", f"{self._access.base}{path}?{urlencode(parameters)}", headers=headers)
+        connection.request("GET", f"{access.base}{path}?{urlencode(parameters)}", headers=headers)
         return connection.getresponse()
 
 

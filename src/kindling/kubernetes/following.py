@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,18 +37,20 @@ class Following:
 
     def __init__(
         self,
-        access: Access,
+        access: Access | Callable[[], Access],
         settings: Kubernetes,
         say: Say,
         *,
         chance: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`chance`: 0 to 1, when to begin. `clock`: unix seconds."""
+        """`access`: see `Client`. `chance`: 0 to 1, when to begin. `clock`: unix seconds."""
         self._reflectors = [Reflector(Client(access), resource) for resource in resources_of(settings)]
         self.cluster = Cluster(self._reflectors, settings.node)
         self.pods = OwnPods(self.cluster, clock)
-        self._server = f"the API server at {access.host}:{access.port}"
+        self._server = (
+            f"the API server at {access.host}:{access.port}" if isinstance(access, Access) else "the API server"
+        )
         self._say = say
         self._delay = _START_SECONDS * chance()
         self._clock = clock
@@ -120,14 +123,15 @@ def follow(
     environment: Mapping[str, str] = os.environ,
     account: Path = ACCOUNT,
 ) -> Following | None:
-    """Not started yet. None: nothing is to be followed, or nobody can be asked; where that was wanted, it is said."""
+    """Not started yet. None: nothing is to be followed, or nobody can be asked; where that was wanted, it is said. A
+    kubeconfig file that cannot be read yet is tried again.
+    """
     if settings.mode == "off":
         return None
     try:
         access = access_of(settings, environment, account)
-    except SettingError as error:
-        say(f"{error.message} Names of pods and services are missing.")
-        return None
+    except SettingError:
+        return Following(partial(from_kubeconfig, settings.kubeconfig, settings.context), settings, say)
     if access is None:
         if settings.mode != "auto":
             say(

@@ -12,6 +12,7 @@ import pytest
 from apiserver import ApiServer
 from kindling.config import Kubernetes
 from kindling.identity.pods import InPods
+from kindling.kubernetes import following as following_module
 from kindling.kubernetes.access import Access
 from kindling.kubernetes.following import Following, follow, resources_of
 from kindling.model import Workload
@@ -168,6 +169,12 @@ def account(folder: Path) -> Path:
     return folder
 
 
+KUBECONFIG = """
+current-context: here
+contexts: [{{name: here, context: {{cluster: here, user: me}}}}]
+clusters: [{{name: here, cluster: {{server: "{server}"}}}}]
+users: [{{name: me, user: {{}}}}]
+"""
 IN_POD = {"KUBERNETES_SERVICE_HOST": "192.0.2.1", "KUBERNETES_SERVICE_PORT": "443"}
 
 
@@ -192,11 +199,31 @@ def test_nobody_to_ask_is_no_failure(tmp_path: Path) -> None:
     assert "service account" in said[0]
 
 
-def test_a_kubeconfig_that_cannot_be_read_is_no_failure(tmp_path: Path) -> None:
+def test_a_kubeconfig_that_comes_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One warning, a gauge, and it is tried again."""
+    monkeypatch.setattr(following_module, "_PATIENCE", 0.0)
+    monkeypatch.setattr(following_module, "_START_SECONDS", 0.0)
     said: list[str] = []
-    assert follow(Kubernetes(kubeconfig=tmp_path / "none"), said.append, {}, tmp_path) is None
-    assert len(said) == 1
-    assert str(tmp_path / "none") in said[0]
+    config = tmp_path / "config"
+    with ApiServer() as server:
+        put_pod(server)
+        found = follow(Kubernetes(mode="node", node="n1", kubeconfig=config), said.append, {}, tmp_path)
+        assert found
+        found.start()
+        try:
+            until(lambda: found.failing_seconds)
+            for _ in range(3):
+                found.refresh()
+            assert len(said) == 1
+            assert str(config) in said[0]
+            assert found.stats()["kubernetes.failing_seconds"] > 0
+            config.write_text(KUBECONFIG.format(server=f"http://127.0.0.1:{server.port}"), encoding="ascii")
+            until(lambda: synced(found), 20)
+            assert found.pods.workload(ID, "")
+            assert said[1:] == ["the API server answers again"]
+        finally:
+            found.close()
+            server.drop_watches()
 
 
 def test_stopped_before_it_began() -> None:
