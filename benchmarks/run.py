@@ -107,7 +107,7 @@ def measure(home: Path, *, quick: bool) -> tuple[list[Row], dict[str, object]]:
     note = f" (net {bulk['packet_ns']:.0f} ns; empty {bulk['empty_ns']:.0f} ns)"
     rows.append(at_most("bulk TCP packet against an empty program", bulk["ratio"], 3.0, 2.0, " x", note))
     say("throughput, in turns ...")
-    raw["throughput"] = kept = throughput.kept(home / "kept", 4 if quick else 15, 0.3 if quick else 0.5)
+    raw["throughput"] = kept = throughput.kept(home / "kept", 8 if quick else 15, 0.5)
     for name, must, stretch in (("http", 0.93, 0.95), ("redis", 0.92, 0.94), ("connects", 0.90, 0.93)):
         rows.append(at_least(f"throughput kept: {name}", kept[name], must, stretch))
     rows += [at_least(f"calls without networking: {name}", kept[name], 0.99, 1.0) for name in load.CALLS]

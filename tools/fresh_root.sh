@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Proves `make` on a machine as Debian installs it: a fresh root of SUITE (default bookworm) with python3, git and
-# make, a clone of HEAD in it, and there the given targets (default: setup, lint, test, run).
+# Proves `make` on a machine as Debian or Ubuntu installs it: a fresh root of SUITE (default bookworm) with python3, git
+# and make, a clone of HEAD in it, and there the given targets (default: setup, lint, test, run).
 #
 #   tools/fresh_root.sh                     all of it
 #   SUITE=trixie tools/fresh_root.sh setup  only that
+#   SUITE=noble tools/fresh_root.sh setup   on Ubuntu
 #   KEEP=/var/tmp/root tools/fresh_root.sh  the root stays there, and is used again the next time
 #
 # Needs root and debootstrap. Mounts live in a namespace of their own and end with it.
@@ -48,15 +49,27 @@ fi
 
 [ "$(id -u)" = 0 ] || die "needs root"
 command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap"
-# shellcheck disable=SC2016 # apt fills these in
-mirror=${KINDLING_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
-	sed -n 's/^Debian //p' | head -n 1)}
-[ -n "$mirror" ] || die "apt knows no Debian mirror here: name one in KINDLING_DEBIAN_MIRROR"
+options=()
+case $suite in
+bookworm | trixie | forky | sid)
+	# shellcheck disable=SC2016 # apt fills these in
+	mirror=${KINDLING_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
+		sed -n 's/^Debian //p' | head -n 1)}
+	[ -n "$mirror" ] || die "apt knows no Debian mirror here: name one in KINDLING_DEBIAN_MIRROR"
+	script=sid # all suites are made alike
+	;;
+*) # Ubuntu: debootstrap knows the mirror, and one script for all suites, by the name of the first
+	options=(--components=main,universe)
+	mirror=${KINDLING_UBUNTU_MIRROR:-}
+	script=gutsy
+	;;
+esac
 
 root=${KEEP:-$(mktemp -d /var/tmp/kindling-root.XXXXXX)}
 [ -n "${KEEP:-}" ] || trap 'rm -rf --one-file-system "$root"' EXIT
 if [ ! -e "$root/usr/bin/make" ]; then
-	debootstrap --variant=minbase --include=python3,git,make,ca-certificates "$suite" "$root" "$mirror" >/dev/null ||
+	debootstrap --variant=minbase "${options[@]}" --include=python3,git,make,ca-certificates \
+		"$suite" "$root" "$mirror" "$script" >/dev/null ||
 		die "debootstrap failed: see $root/debootstrap/debootstrap.log"
 fi
 cp /etc/resolv.conf /etc/hosts "$root/etc/"
