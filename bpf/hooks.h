@@ -84,6 +84,7 @@ static __noinline int early_take(struct bpf_sock_ops *ops, void *sk, struct conn
 	__u64 key, own;
 	struct stash *s;
 	struct talk *t;
+	__u32 begin;
 
 	if (!c)
 		return 0;
@@ -91,9 +92,16 @@ static __noinline int early_take(struct bpf_sock_ops *ops, void *sk, struct conn
 	s = bpf_map_lookup_elem(&stashes, &key);
 	if (!s)
 		return 0;
+	begin = c->half[INGRESS].next;
 	c->half[INGRESS].next = s->seq + s->total;
 	c->half[INGRESS].bytes = s->total;
 	c->half[INGRESS].packets = 1;
+	/* a later packet was here first: what comes before it goes to the new socket */
+	if (s->seq != begin) {
+		c->begin = TCP_BEGIN | begin;
+		bpf_map_delete_elem(&stashes, &key);
+		return 0;
+	}
 	c->candidate = detect_stream(c, s->window.at, s->total);
 	if (c->candidate == PROTOCOL_UNKNOWN) {
 		c->candidate = 0;
