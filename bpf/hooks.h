@@ -71,7 +71,7 @@ static __noinline int early_keep(void *skb, const struct packet *p)
 	if (!s)
 		return 0;
 	s->ns = bpf_ktime_get_ns();
-	s->seq = p->seq;
+	s->seq = p->seq + !!(p->flags & TCP_SYN); /* which counts as a byte (RFC 9293, 3.4) */
 	s->total = p->len;
 	stash_append(skb, s, p->at, p->len);
 	ctl->early = 1;

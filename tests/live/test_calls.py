@@ -109,7 +109,7 @@ def test_io_uring_reads(probe: Probe, net: Link) -> None:
 def test_data_in_the_first_packet(probe: Probe, net: Link) -> None:
     """TCP Fast Open: the request travels in the SYN. The server counts it; the client does not, and says so."""
     gaps = probe.source.lost()["gap"]
-    request = b"GET /fast HTTP/1.1\r\nHost: fast.test\r\n\r\n"
+    request, after = (b"GET /%s HTTP/1.1\r\nHost: fast.test\r\n\r\n" % path for path in (b"fast", b"after"))
     net.client.set(ipv4__tcp_fastopen=0x3)
     net.server.set(ipv4__tcp_fastopen=0x3)
     with net.listen(PORT) as listener:
@@ -122,10 +122,15 @@ def test_data_in_the_first_packet(probe: Probe, net: Link) -> None:
                     read(server, len(request))
                     server.sendall(OK)
                     read(client, len(OK))
+                    client.sendall(after)
+                    read(server, len(after))
+                    server.sendall(OK)
+                    read(client, len(OK))
     assert net.client.counter("TcpExtTCPFastOpenActive") == ROUNDS - 1  # the first one asks for the cookie
-    probe.shows_requests({("GET /fast", "200"): ROUNDS}, local_ip=net.server4)
-    probe.shows_requests({("GET /fast", "200"): 1}, local_ip=net.client4)
-    probe.shows_sums({"opened": ROUNDS, "closed": ROUNDS, "bytes_in": ROUNDS * len(OK)}, local_ip=net.client4)
+    probe.shows_requests({("GET /fast", "200"): ROUNDS, ("GET /after", "200"): ROUNDS}, local_ip=net.server4)
+    probe.shows_requests({("GET /fast", "200"): 1, ("GET /after", "200"): ROUNDS}, local_ip=net.client4)
+    sums = {"opened": ROUNDS, "closed": ROUNDS, "bytes_in": 2 * ROUNDS * len(OK)}
+    probe.shows_sums(sums, local_ip=net.client4)
     assert probe.source.lost()["gap"] - gaps >= ROUNDS - 1
 
 
