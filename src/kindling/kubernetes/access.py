@@ -42,27 +42,40 @@ class Access:
             context = ssl.create_default_context(cafile=self.ca_file, cadata=self.ca or None)
             if self.cert_file:
                 context.load_cert_chain(self.cert_file, self.key_file)
-        except (OSError, ssl.SSLError) as error:
-            raise SettingError(f"The API server's certificates cannot be read: {error}.") from None
+        except OSError as error:
+            files = ", ".join(str(each) for each in (self.ca_file, self.cert_file, self.key_file) if each)
+            reason = error.strerror or str(error)
+            raise SettingError(f"The certificates ({files or 'of the kubeconfig'}) cannot be read: {reason}.") from None
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
 
     def authorization(self) -> str:
-        """Value of the header; "" for none. Raises OSError where the token file is gone."""
-        token = self.token_file.read_text(encoding="ascii").strip() if self.token_file else self.token
+        """Value of the header; "" for none. Raises SettingError where the token file cannot be read."""
+        token = _token(self.token_file) if self.token_file else self.token
         return f"Bearer {token}" if token else ""
 
 
+def _token(path: Path) -> str:
+    """Raises SettingError."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise SettingError(f"The token file {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"The token file {path} holds no token.") from None
+
+
 def in_cluster(environment: Mapping[str, str] = os.environ, account: Path = ACCOUNT) -> Access | None:
-    """Access of the service account of the pod that this process runs in; None outside a cluster."""
+    """Access of the service account of the pod that this process runs in; None outside a cluster. Whether its files can
+    be read is found out when they are needed, each time anew.
+    """
     host = environment.get("KUBERNETES_SERVICE_HOST", "")
     port = environment.get("KUBERNETES_SERVICE_PORT", "443")
-    token = account / "token"
-    if not host or not port.isdigit() or not token.exists():
+    if not host or not port.isdigit():
         return None
-    return Access(host, int(port), token_file=token, ca_file=account / "ca.crt")
+    return Access(host, int(port), token_file=account / "token", ca_file=account / "ca.crt")
 
 
 def from_kubeconfig(path: Path, context: str = "") -> Access:

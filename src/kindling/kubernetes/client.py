@@ -55,7 +55,7 @@ class Client:
                 self._connection = connection
                 response = self._ask(connection, path, parameters)
                 body = response.read()
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException, SettingError) as error:
                 self.close()
                 if reused and not fresh:
                     continue  # the server has closed an idle connection: not its fault
@@ -76,7 +76,7 @@ class Client:
                 stack.callback(connection.close)
                 response = self._ask(connection, path, parameters)
                 body = b"" if response.status == http.client.OK else response.read()
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException, SettingError) as error:
                 raise _unreachable(error) from None
             if response.status != http.client.OK:
                 raise _refused(response, body)
@@ -90,12 +90,9 @@ class Client:
             self._connection = None
 
     def _found(self) -> Access:
-        """Raises ApiError."""
+        """Raises SettingError."""
         if not isinstance(self._access, Access):
-            try:
-                self._access = self._access()
-            except SettingError as error:
-                raise ApiError(0, error.message.rstrip(".")) from None
+            self._access = self._access()
         return self._access
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
@@ -150,6 +147,8 @@ def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
 
 
 def _unreachable(error: Exception) -> ApiError:
+    if isinstance(error, SettingError):
+        return ApiError(0, error.message.rstrip("."))
     return ApiError(0, getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 

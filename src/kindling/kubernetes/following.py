@@ -123,8 +123,9 @@ def follow(
     environment: Mapping[str, str] = os.environ,
     account: Path = ACCOUNT,
 ) -> Following | None:
-    """Not started yet. None: nothing is to be followed, or nobody can be asked; where that was wanted, it is said. A
-    kubeconfig file that cannot be read yet is tried again.
+    """Not started yet. None: nothing is to be followed, or nobody can be asked; where that was wanted, it is said.
+
+    Files (kubeconfig, token, certificates) that cannot be read yet are tried again.
     """
     if settings.mode == "off":
         return None
@@ -135,7 +136,7 @@ def follow(
     if access is None:
         if settings.mode != "auto":
             say(
-                "this is no pod with a service account, and no kubernetes.kubeconfig is set:"
+                "this is no pod of a cluster, and no kubernetes.kubeconfig is set:"
                 " names of pods and services are missing"
             )
         return None
@@ -160,4 +161,6 @@ def access_of(settings: Kubernetes, environment: Mapping[str, str], account: Pat
     """The way to the API server; None: there is none. Raises SettingError."""
     if settings.kubeconfig != NO_FILE:
         return from_kubeconfig(settings.kubeconfig, settings.context)
+    if settings.mode == "auto" and not os.path.lexists(account):
+        return None  # a pod that is given no service account
     return in_cluster(environment, account)

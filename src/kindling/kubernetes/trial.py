@@ -23,7 +23,7 @@ def try_out(settings: Kubernetes, environment: Mapping[str, str] = os.environ, a
     except SettingError as error:
         return error.message
     if access is None:
-        return "" if settings.mode == "auto" else "no pod with a service account, and no kubernetes.kubeconfig"
+        return "" if settings.mode == "auto" else "no pod of a cluster, and no kubernetes.kubeconfig"
     server = f"API server at {access.host}:{access.port}"
     answers = {}
     with closing(Client(access)) as client:
@@ -32,10 +32,8 @@ def try_out(settings: Kubernetes, environment: Mapping[str, str] = os.environ, a
                 client.get(resource.path, {**resource.parameters, "limit": "1"})
             except ApiError as error:
                 if not error.code:
-                    return f"{server} does not answer: {error}"
+                    return f"{server} cannot be asked: {error}"
                 answers[resource.name] = f"{resource.name} refused ({error})"
-            except (OSError, SettingError) as error:
-                return f"{server} cannot be asked: {error}"
             else:
                 answers[resource.name] = resource.name
     return f"{server} shows {', '.join(answers.values())}"

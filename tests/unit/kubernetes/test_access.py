@@ -101,9 +101,12 @@ def test_a_file_that_is_not_there(file: Path) -> None:
 
 
 def test_a_certificate_that_is_none(file: Path) -> None:
-    file.write_text("no certificate", encoding="ascii")
-    with pytest.raises(SettingError, match="certificates cannot be read"):
-        Access("a", 1, ca_file=file).context()
+    for _ in range(2):
+        with pytest.raises(SettingError, match=f"certificates .*{file}.* cannot be read"):
+            Access("a", 1, ca_file=file).context()
+        file.write_text("no certificate", encoding="ascii")
+    with pytest.raises(SettingError, match="of the kubeconfig"):
+        Access("a", 1, ca="no certificate").context()
 
 
 words = st.sampled_from(["contexts", "clusters", "users", "name", "context", "cluster", "user", "server", "here", "c"])
@@ -130,10 +133,14 @@ def test_bytes(file: Path, data: bytes) -> None:
 
 def test_in_a_pod(tmp_path: Path) -> None:
     here = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
-    assert in_cluster(here, tmp_path) is None
-    (tmp_path / "token").write_text("one\n", encoding="ascii")
     found = in_cluster(here, tmp_path)
     assert found == Access("10.96.0.1", 443, token_file=tmp_path / "token", ca_file=tmp_path / "ca.crt")
+    with pytest.raises(SettingError, match=r"token file .* cannot be read: No such file"):
+        found.authorization()
+    (tmp_path / "token").write_bytes(b"\xff")
+    with pytest.raises(SettingError, match="holds no token"):
+        found.authorization()
+    (tmp_path / "token").write_text("one\n", encoding="ascii")
     assert found.authorization() == "Bearer one"
     (tmp_path / "token").write_text("two", encoding="ascii")
     assert found.authorization() == "Bearer two"

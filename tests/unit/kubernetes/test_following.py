@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from apiserver import ApiServer
+from certificates import authority
 from kindling.config import Kubernetes
 from kindling.identity.pods import InPods
 from kindling.kubernetes import following as following_module
@@ -181,7 +182,7 @@ IN_POD = {"KUBERNETES_SERVICE_HOST": "192.0.2.1", "KUBERNETES_SERVICE_PORT": "44
 def test_auto_is_for_pods_with_a_service_account(tmp_path: Path) -> None:
     said: list[str] = []
     assert follow(Kubernetes(), said.append, {}, tmp_path) is None
-    assert follow(Kubernetes(), said.append, IN_POD, tmp_path) is None
+    assert follow(Kubernetes(), said.append, IN_POD, tmp_path / "none") is None
     found = follow(Kubernetes(), said.append, IN_POD, account(tmp_path))
     assert found
     assert found.cluster.whole
@@ -196,7 +197,7 @@ def test_nobody_to_ask_is_no_failure(tmp_path: Path) -> None:
     said: list[str] = []
     assert follow(CLUSTER, said.append, {}, tmp_path) is None
     assert len(said) == 1
-    assert "service account" in said[0]
+    assert "no pod of a cluster" in said[0]
 
 
 def test_a_kubeconfig_that_comes_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,6 +222,37 @@ def test_a_kubeconfig_that_comes_late(tmp_path: Path, monkeypatch: pytest.Monkey
             until(lambda: synced(found), 20)
             assert found.pods.workload(ID, "")
             assert said[1:] == ["the API server answers again"]
+        finally:
+            found.close()
+            server.drop_watches()
+
+
+def test_a_service_account_that_comes_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First there is no certificate, then one but no token, then both."""
+    monkeypatch.setattr(following_module, "_PATIENCE", 0.0)
+    monkeypatch.setattr(following_module, "_START_SECONDS", 0.0)
+    said: list[str] = []
+    signer = authority(tmp_path / "pki")
+    with ApiServer(*signer.issue("server")) as server:
+        server.tokens = {"secret"}
+        put_pod(server)
+        at = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(server.port)}
+        found = follow(NODE, said.append, at, tmp_path)
+        assert found
+        found.start()
+        try:
+            until(lambda: found.failing_seconds)
+            found.refresh()
+            (tmp_path / "ca.crt").write_bytes(signer.cert.read_bytes())
+            until(lambda: found.cluster.health()["pods"].problem.startswith("The token file"))
+            found.refresh()
+            assert len(said) == 1
+            assert str(tmp_path / "ca.crt") in said[0]
+            assert found.stats()["kubernetes.failing_seconds"] > 0
+            (tmp_path / "token").write_text("secret", encoding="ascii")
+            until(lambda: synced(found), 20)
+            assert found.pods.workload(ID, "")
+            assert said[1:] == [f"the API server at 127.0.0.1:{server.port} answers again"]
         finally:
             found.close()
             server.drop_watches()

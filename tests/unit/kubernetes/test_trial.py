@@ -48,7 +48,7 @@ def test_a_token_that_is_refused(tmp_path: Path) -> None:
 
 def test_nobody_answers(tmp_path: Path) -> None:
     said = try_out(Kubernetes(kubeconfig=kubeconfig(tmp_path, 1)))
-    assert said.startswith("API server at 127.0.0.1:1 does not answer: ")
+    assert said.startswith("API server at 127.0.0.1:1 cannot be asked: ")
 
 
 @pytest.mark.parametrize("settings", [Kubernetes(), Kubernetes(mode="off")])
@@ -57,5 +57,12 @@ def test_no_cluster(settings: Kubernetes, tmp_path: Path) -> None:
 
 
 def test_a_cluster_that_is_wanted_and_not_there(tmp_path: Path) -> None:
-    assert "no pod with a service account" in try_out(Kubernetes(mode="cluster"), {}, tmp_path)
+    assert "no pod of a cluster" in try_out(Kubernetes(mode="cluster"), {}, tmp_path)
     assert "cannot be read" in try_out(Kubernetes(kubeconfig=tmp_path / "none"), {}, tmp_path)
+
+
+def test_a_service_account_without_token(tmp_path: Path) -> None:
+    in_pod = {"KUBERNETES_SERVICE_HOST": "192.0.2.1"}
+    (tmp_path / "ca.crt").write_text("no certificate", encoding="ascii")
+    said = try_out(Kubernetes(mode="cluster"), in_pod, tmp_path)
+    assert said.startswith(f"API server at 192.0.2.1:443 cannot be asked: The certificates ({tmp_path / 'ca.crt'})")
