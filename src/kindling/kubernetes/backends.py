@@ -63,7 +63,10 @@ class _Known:
 
 
 class Backends:
-    """`pod_at`: who has an address at a time. `node`: the name of this one. `node_ip`: the address of a node."""
+    """`pod_at`: who has an address at a time. `node`: the name of this one. `node_ip`: the address of a node.
+
+    `node_at`: the node that has an address.
+    """
 
     def __init__(
         self,
@@ -71,11 +74,13 @@ class Backends:
         pod_at: Callable[[str, float], KnownPod | None],
         node: str = "",
         node_ip: Callable[[str], str] = lambda _: "",
+        node_at: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._services = services
         self._pod_at = pod_at
         self._node = node
         self._node_ip = node_ip
+        self._node_at = node_at
         self._questions: Questions | None = None
         self._now = 0.0
         self._seen: list[tuple[FlowLabels, int, int]] = []
@@ -362,8 +367,7 @@ class Backends:
         key = pair[1:]
         listed = self._listed_now.get(key)
         if listed is None:
-            service = self._services.called(*key)
-            found = self._services.endpoints(service, pair.port, pair.transport) if service else frozenset()
+            found = self._services.endpoints_at(*key, of_node=bool(self._node_at(pair.address)))
             six = ":" in pair.address
             listed = self._listed_now[key] = frozenset(each for each in found if (":" in each[0]) == six)
         return listed

@@ -36,7 +36,7 @@ class Cluster:
         self.pods = Pods(node)
         self.services = Services()
         self.nodes = Nodes()
-        self.backends = Backends(self.services, self.pods.at, node, self.nodes.ip)
+        self.backends = Backends(self.services, self.pods.at, node, self.nodes.ip, self.nodes.at)
         self.version = 0
         """Rises with each change."""
         self.read_calls: Callable[[], Calls] | None = None

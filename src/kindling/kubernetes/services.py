@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kindling.kubernetes.objects import EndpointSlice, Service
 
 _HEADLESS = "None"
+_NONE: frozenset[tuple[str, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,10 @@ class KnownService:
         """Whether it is called at a port of an address of its own; transport "": any."""
         return any(own == port and transport in {protocol, ""} for protocol, own, _, _ in self.ports)
 
-    def port_name(self, transport: str, port: int) -> str | None:
-        """Of a port at which the service is called; None: it has no such port."""
-        for protocol, own, on_nodes, name in self.ports:
-            if protocol == transport and port in {own, on_nodes}:
+    def port_name(self, transport: str, port: int, *, on_nodes: bool = False) -> str | None:
+        """Of a port at an address of its own, or of one that every node has; None: it has no such port."""
+        for protocol, own, of_nodes, name in self.ports:
+            if protocol == transport and port == (of_nodes if on_nodes else own):
                 return name
         return None
 
@@ -175,21 +176,22 @@ class Services:
                 self._changed.add(endpoint[0])
         self._called = called
 
-    def called(self, address: str, port: int, transport: str) -> KnownService | None:
-        """The service that is called at an address of its own, or at a port that every node has: a node's address may
-        be one of a service, too.
+    def endpoints_at(self, address: str, port: int, transport: str, *, of_node: bool) -> frozenset[tuple[str, int]]:
+        """Who may answer where a service is called. `of_node`: the address is a node's (too), which has the ports of
+        all nodes; so has an address that is none of a service's: nodes have some that nobody told of.
         """
-        found = self.at(address, port, transport)
-        return found if found and found.has(port, transport) else self.at_node_port(transport, port) or found
+        own = self.at(address, port, transport)
+        if own and own.has(port, transport):
+            return self._endpoints(own, own.port_name(transport, port))
+        everywhere = self.at_node_port(transport, port) if of_node or own is None else None
+        return (
+            self._endpoints(everywhere, everywhere.port_name(transport, port, on_nodes=True)) if everywhere else _NONE
+        )
 
-    def endpoints(self, service: KnownService, port: int, transport: str) -> frozenset[tuple[str, int]]:
-        """Who may answer at a port of a service; port 0: at any."""
-        wanted = service.port_name(transport, port)
-        if wanted is None:
-            return frozenset()
+    def _endpoints(self, service: KnownService, port_name: str | None) -> frozenset[tuple[str, int]]:
         slices = (self._slices[uid] for uid in self._slices_of.get(f"{service.namespace}/{service.name}", ()))
         return frozenset(
-            endpoint for found in slices for endpoint in found.endpoints if (endpoint[1], wanted) in found.names
+            endpoint for found in slices for endpoint in found.endpoints if (endpoint[1], port_name) in found.names
         )
 
     @property

@@ -244,13 +244,33 @@ def test_a_service_at_an_address_of_a_node() -> None:
     found = {port: service_at(made, "192.168.0.1", port) for port in (443, 30443, 30080, 22)}
     assert found == {443: "shop-front", 30443: "shop-front", 30080: "web", 22: ""}
     assert made.peer("192.168.0.1", 22, "tcp", NOW) == NODE
-    called = made.services.called("192.168.0.1", 30080, "tcp")
-    assert called
-    assert called.name == "web"
+    made.refresh(NOW)
+    assert made.backends.of("10.1.0.9", "192.168.0.1", 30080, "tcp") == ("shop/web-77-1",)
 
 
 def test_a_port_that_a_service_lacks_is_called_at_the_service_all_the_same() -> None:
     assert cluster().peer("10.96.0.10", 81, "tcp", NOW) == WEB
+
+
+def test_nobody_answers_at_a_port_of_the_nodes_that_is_called_at_a_service() -> None:
+    """Ports of nodes are none of a ClusterIP, neither another service's nor its own."""
+    made = cluster()
+    ports = [{"port": 80, "nodePort": 30090}]
+    metadata = {"name": "other", "namespace": "shop", "uid": "s5"}
+    put(made, Service, {"metadata": metadata, "spec": {"clusterIP": "10.96.0.30", "ports": ports}})
+    put(made, EndpointSlice, slice_("other", "10.1.0.6", 8080, "e5"))
+    made.refresh(NOW)
+    assert made.peer("10.96.0.30", 30080, "tcp", NOW) == Peer("service", "shop", "service", "other", service="other")
+    calls = [(at, port) for at in ("10.96.0.30", "192.168.0.1") for port in (80, 30080, 30090)]
+    called = {(at, port): made.backends.of("10.1.0.9", at, port, "tcp") for at, port in calls}
+    assert called == {
+        ("10.96.0.30", 80): ("10.1.0.6:8080",),
+        ("10.96.0.30", 30080): (),
+        ("10.96.0.30", 30090): (),
+        ("192.168.0.1", 80): (),
+        ("192.168.0.1", 30080): ("shop/web-77-1",),
+        ("192.168.0.1", 30090): ("10.1.0.6:8080",),
+    }
 
 
 _changes = st.lists(
