@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 from kindling.export import families as f
 from kindling.export.budget import Budget
-from kindling.export.lines import Lines, prefixed
+from kindling.export.lines import prefixed
 from kindling.export.peers import Endpoints, Side, behind, side, there, translated
 from kindling.export.requests import OTHER
-from kindling.export.section import ALL, OWN, Section, Series, Totals
+from kindling.export.section import ALL, OWN, Section, Series, Totals, line_writer
 from kindling.export.text import labels
 from kindling.model import FAILURE_NAMES, FlowLabels, FlowRow
 
@@ -23,8 +24,8 @@ ERRNO: Final = {
     "local": "",
     "aborted": "125",
 }
-
-# Long label texts are put into the list as they are: a line of its own would be one more copy of each.
+_SUCCESS: Final = 'success="true",errno="0"'
+_ERRNOS: Final = tuple(f'success="false",errno="{ERRNO[reason]}"' for reason in FAILURE_NAMES)
 
 
 class _TcpSection(Section[FlowRow]):
@@ -95,20 +96,17 @@ class PairSection(_TcpSection):
     def sum(self, rows: Collection[FlowRow]) -> Totals:
         return (sum([row.retransmits for row in rows]),)
 
-    def lines(self, *, openmetrics: bool) -> Lines:
-        srtt: Lines = [f.TCP_SRTT.heading(openmetrics=openmetrics)]
-        again: Lines = [f.TCP_RETRANSMITS.heading(openmetrics=openmetrics)]
-        a, b = f"{f.TCP_SRTT.name}{{", f"{f.TCP_RETRANSMITS.name}{{"
-        for series in self:
-            text, row = series.text, series.plain
-            if row is not None:
-                last, retransmits = row.srtt_us, row.retransmits
-            else:
-                last, (retransmits,) = _last_srtt(series), self.totals(series)
-            if last:
-                srtt += (a, text, f"}} {last}\n")
-            again += (b, text, f"}} {retransmits}\n")
-        return srtt + again
+    def lines(self, *, openmetrics: bool) -> Iterator[str]:
+        """In pieces."""
+        srtt = f"{f.TCP_SRTT.name}{{"
+
+        def last(series: Series[FlowRow]) -> str:
+            microseconds = series.plain.srtt_us if series.plain is not None else _last_srtt(series)
+            return f"{srtt}{series.text}}} {microseconds}\n" if microseconds else ""
+
+        again = line_writer(f.TCP_RETRANSMITS, attrgetter("retransmits"), 0, self.sums())
+        yield from self.pieces(last, f.TCP_SRTT.heading(openmetrics=openmetrics))
+        yield from self.pieces(again, f.TCP_RETRANSMITS.heading(openmetrics=openmetrics))
 
 
 def _ends(flow: FlowLabels) -> tuple[str, int, int]:
@@ -135,6 +133,20 @@ def sum_failures(rows: Iterable[FlowRow]) -> Totals:
     """The same over many rows, few of which have any."""
     failed = [row.failed for row in rows if any(row.failed.values())]
     return tuple([sum([each[reason] for each in failed]) for reason in FAILURE_NAMES])
+
+
+def failed_lines(
+    head: str, series: Series[FlowRow], labels_of: Sequence[str], sums: Mapping[Series[FlowRow], Totals]
+) -> str:
+    """A line for each reason that there was. `labels_of` the reasons, in the order of FAILURE_NAMES; they are the last
+    ones of `sums`.
+    """
+    row = series.plain
+    if row is not None and not any(row.failed.values()):
+        return ""
+    counts = failures(row) if row is not None else sums[series][-len(FAILURE_NAMES) :]
+    text = f"{head}{series.text}"
+    return "".join([f"{text},{label}}} {n}\n" for label, n in zip(labels_of, counts, strict=True) if n])
 
 
 class ConnectSection(_TcpSection):
@@ -179,25 +191,16 @@ class ConnectSection(_TcpSection):
         counts, times = [row.connect_count for row in rows], [row.connect_ns for row in rows]
         return (sum(counts), sum(times), *sum_failures(rows))
 
-    def lines(self, *, openmetrics: bool) -> Lines:
-        total: Lines = [f.TCP_CONNECTS.heading(openmetrics=openmetrics)]
-        time: Lines = [f.TCP_CONNECT_DURATION.heading(openmetrics=openmetrics)]
-        a, b = f"{f.TCP_CONNECTS.name}{{", f"{f.TCP_CONNECT_DURATION.name}{{"
-        written = 0
-        for series in self:
-            text, row = series.text, series.plain
-            if row is not None:
-                count, ns = row.connect_count, row.connect_ns
-                failed = failures(row) if any(row.failed.values()) else ()
-            else:
-                count, ns, *reasons = self.totals(series)
-                failed = tuple(reasons)
-            total += (a, text, f',success="true",errno="0"}} {count}\n')
-            time += (b, text, f"}} {ns}\n")
-            written += 2
-            for reason, n in zip(FAILURE_NAMES, failed, strict=False):
-                if n:
-                    total += (a, text, f',success="false",errno="{ERRNO[reason]}"}} {n}\n')
-                    written += 1
-        self.settle(written)
-        return total + time
+    def lines(self, *, openmetrics: bool) -> Iterator[str]:
+        """In pieces."""
+        sums = self.sums()
+        came = line_writer(f.TCP_CONNECTS, attrgetter("connect_count"), 0, sums, _SUCCESS)
+        time = line_writer(f.TCP_CONNECT_DURATION, attrgetter("connect_ns"), 1, sums)
+        head = f"{f.TCP_CONNECTS.name}{{"
+
+        def attempts(series: Series[FlowRow]) -> str:
+            return came(series) + failed_lines(head, series, _ERRNOS, sums)
+
+        written = yield from self.pieces(attempts, f.TCP_CONNECTS.heading(openmetrics=openmetrics))
+        yield from self.pieces(time, f.TCP_CONNECT_DURATION.heading(openmetrics=openmetrics))
+        self.settle(written + len(self))

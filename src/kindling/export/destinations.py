@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterator
+from operator import attrgetter
 from typing import Final
 
 from kindling.export import families as f
-from kindling.export.connections import failures, sum_failures
-from kindling.export.lines import Lines, prefixed
+from kindling.export.connections import failed_lines, failures, sum_failures
+from kindling.export.lines import prefixed
 from kindling.export.peers import side
 from kindling.export.requests import OTHER
-from kindling.export.section import ALL, OWN, Section, Totals
+from kindling.export.section import ALL, OWN, Section, Series, Totals, line_writer
 from kindling.export.text import present_labels
 from kindling.model import FAILURE_NAMES, FlowRow
 
 _FAMILIES: Final = (f.EXTERNAL_CONNECTIONS, f.EXTERNAL_ACTIVE, f.EXTERNAL_BYTES, f.EXTERNAL_FAILURES)
+_REASONS: Final = tuple(f'reason="{reason}"' for reason in FAILURE_NAMES)
 
 
 class DestinationSection(Section[FlowRow]):
@@ -64,27 +66,24 @@ class DestinationSection(Section[FlowRow]):
         out, into = sum([row.bytes_out for row in rows]), sum([row.bytes_in for row in rows])
         return (opened, out, into, *sum_failures(rows))
 
-    def lines(self, *, openmetrics: bool) -> Lines:
-        if not len(self):
-            return []
-        total, active, size, failing = ([family.heading(openmetrics=openmetrics)] for family in _FAMILIES)
-        a, b, c, d = (f"{family.name}{{" for family in _FAMILIES)
-        written = self.cost * len(self)
-        for series in self:
-            text, row = series.text, series.plain
-            if row is not None:
-                opened, out, into, now = row.opened, row.bytes_out, row.bytes_in, row.active
-                failed = failures(row) if any(row.failed.values()) else ()
-            else:
-                opened, out, into, *reasons = self.totals(series)
-                failed = tuple(reasons)
-                now = sum([row.active for row in series.rows])
-            total += (a, text, f"}} {opened}\n")
-            active += (b, text, f"}} {max(now, 0)}\n")
-            size += (c, text, f',direction="out"}} {out}\n', c, text, f',direction="in"}} {into}\n')
-            for reason, n in zip(FAILURE_NAMES, failed, strict=False):
-                if n:
-                    failing += (d, text, f',reason="{reason}"}} {n}\n')
-                    written += 1
-        self.settle(written)
-        return total + active + size + (failing if len(failing) > 1 else [])
+    def lines(self, *, openmetrics: bool) -> Iterator[str]:
+        """In pieces."""
+        sums = self.sums()
+        opened = line_writer(f.EXTERNAL_CONNECTIONS, attrgetter("opened"), 0, sums)
+        out = line_writer(f.EXTERNAL_BYTES, attrgetter("bytes_out"), 1, sums, 'direction="out"')
+        into = line_writer(f.EXTERNAL_BYTES, attrgetter("bytes_in"), 2, sums, 'direction="in"')
+        active, failed = f"{f.EXTERNAL_ACTIVE.name}{{", f"{f.EXTERNAL_FAILURES.name}{{"
+
+        def now(series: Series[FlowRow]) -> str:
+            return f"{active}{series.text}}} {max(sum([row.active for row in series.rows]), 0)}\n"
+
+        def failing(series: Series[FlowRow]) -> str:
+            return failed_lines(failed, series, _REASONS, sums)
+
+        yield from self.pieces(opened, f.EXTERNAL_CONNECTIONS.heading(openmetrics=openmetrics))
+        yield from self.pieces(now, f.EXTERNAL_ACTIVE.heading(openmetrics=openmetrics))
+        yield from self.pieces(
+            lambda series: out(series) + into(series), f.EXTERNAL_BYTES.heading(openmetrics=openmetrics)
+        )
+        failed_series = yield from self.pieces(failing, f.EXTERNAL_FAILURES.heading(openmetrics=openmetrics))
+        self.settle(self.cost * len(self) + failed_series)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from operator import attrgetter
 from typing import Final
 
 from kindling.export import families as f
 from kindling.export.durations import HistogramSection
-from kindling.export.lines import Lines
 from kindling.export.peers import side
 from kindling.export.requests import OTHER
-from kindling.export.section import ALL, OWN, Section, Totals
+from kindling.export.section import ALL, OWN, Section, Series, Totals, line_writer
 from kindling.export.text import present_labels
 from kindling.model import OpLabels, OpRow
 from kindling.protocols import by_name
@@ -62,22 +62,18 @@ class DnsQuerySection(Section[OpRow]):
     def values(self, row: OpRow) -> Totals:
         return (row.count,)
 
-    def lines(self, *, openmetrics: bool) -> Lines:
-        if not len(self):
-            return []
-        name, other = f.DNS_REQUESTS.name, f.DNS_UNANSWERED.name
-        lines: Lines = [f.DNS_REQUESTS.heading(openmetrics=openmetrics)]
-        unanswered: Lines = []
-        for series in self:
-            row = series.plain
-            count = row.count if row is not None else self.totals(series)[0]
-            lines.append(f"{name}{{{series.text}}} {count}\n")
-            if ',rcode="' not in series.text:
-                unanswered.append(f"{other}{{{series.text}}} {count}\n")
-        if unanswered:
-            lines += (f.DNS_UNANSWERED.heading(openmetrics=openmetrics), *unanswered)
-        self.settle(len(self) + len(unanswered))
-        return lines
+    def lines(self, *, openmetrics: bool) -> Iterator[str]:
+        """In pieces."""
+        sums = self.sums()
+        asked = line_writer(f.DNS_REQUESTS, attrgetter("count"), 0, sums)
+        unheard = line_writer(f.DNS_UNANSWERED, attrgetter("count"), 0, sums)
+
+        def unanswered(series: Series[OpRow]) -> str:
+            return unheard(series) if ',rcode="' not in series.text else ""
+
+        written = yield from self.pieces(asked, f.DNS_REQUESTS.heading(openmetrics=openmetrics))
+        written += yield from self.pieces(unanswered, f.DNS_UNANSWERED.heading(openmetrics=openmetrics))
+        self.settle(written)
 
 
 class DnsServerSection(HistogramSection):

@@ -13,7 +13,6 @@ from kindling.export.buckets import LE, cumulate
 from kindling.export.budget import Budget
 from kindling.export.exemplars import Exemplars
 from kindling.export.family import Family
-from kindling.export.lines import Lines
 from kindling.export.requests import content_in_histograms, operation_key, operation_text
 from kindling.export.section import Section, Series, Totals
 from kindling.model import OpRow
@@ -46,17 +45,17 @@ class HistogramSection(Section[OpRow]):
         buckets = cast("list[int]", np.sum(parts, axis=0, dtype=np.uint64).tolist())
         return (sum([row.duration_ns for row in rows]), *buckets)
 
-    def lines(self, *, openmetrics: bool) -> Iterator[Lines]:
+    def lines(self, *, openmetrics: bool) -> Iterator[str]:
         """In pieces: it is the largest family by far."""
         (family,) = self.families
         if not len(self):
             return
-        yield [family.heading(openmetrics=openmetrics)]
+        yield family.heading(openmetrics=openmetrics)
         remaining = iter(self)
         while piece := list(islice(remaining, _PIECE)):
             yield self._piece(family, piece, openmetrics=openmetrics)
 
-    def _piece(self, family: Family, piece: Sequence[Series[OpRow]], *, openmetrics: bool) -> Lines:
+    def _piece(self, family: Family, piece: Sequence[Series[OpRow]], *, openmetrics: bool) -> str:
         name = family.name
         histograms: list[NDArray[np.uint64]] = []
         sums: list[int] = []
@@ -68,7 +67,7 @@ class HistogramSection(Section[OpRow]):
                 ns, *buckets = self.totals(series)
                 histograms.append(np.array(buckets, np.uint64))
                 sums.append(ns)
-        lines: Lines = []
+        lines: list[str] = []
         for series, ns, counts in zip(piece, sums, cumulate(histograms), strict=True):
             head = f"{name}_bucket{{{series.text}"
             shown = self.exemplars(series) if openmetrics else {}
@@ -79,7 +78,7 @@ class HistogramSection(Section[OpRow]):
             else:
                 lines += [f"{head}{tail}{n}\n" for tail, n in zip(_TAILS, counts, strict=True)]
             lines.append(f"{name}_sum{{{series.text}}} {ns / _NS!r}\n{name}_count{{{series.text}}} {counts[-1]}\n")
-        return lines
+        return "".join(lines)
 
     def exemplars(self, series: Series[OpRow]) -> dict[int, str]:
         """Examples of a series, by the index of the bucket."""

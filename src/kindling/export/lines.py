@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from kindling.export.family import Family
 from kindling.export.text import number
 
-#: Pieces of text: whole lines or parts of lines, to be joined.
 Lines = list[str]
 
 

@@ -22,7 +22,6 @@ from kindling.export.dns import DnsQuerySection, DnsServerSection
 from kindling.export.durations import DurationSection
 from kindling.export.exemplars import Exemplars
 from kindling.export.horizon import Horizon
-from kindling.export.lines import Lines
 from kindling.export.negotiate import CONTENT_TYPE, content_type, wants_openmetrics
 from kindling.export.peers import Endpoints, behind
 from kindling.export.presence import Change, Presence, Row
@@ -107,8 +106,8 @@ class Exporter:
         """
         begun = time.thread_time()
         self._follow(snapshot)
-        for lines in self._parts(snapshot, openmetrics=openmetrics):
-            yield "".join(lines).encode("utf-8", "replace")
+        for text in self._parts(snapshot, openmetrics=openmetrics):
+            yield text.encode("utf-8", "replace")
         if openmetrics:
             yield _END
         self._scrapes.count += 1
@@ -139,27 +138,29 @@ class Exporter:
                 section.node_ip = node_ip
                 section.relabel()
 
-    def _parts(self, snapshot: Snapshot, *, openmetrics: bool) -> Iterator[Lines]:
-        yield self._entity.lines(openmetrics=openmetrics)
-        yield self._topology.lines(openmetrics=openmetrics)
+    def _parts(self, snapshot: Snapshot, *, openmetrics: bool) -> Iterator[str]:
+        yield from self._entity.lines(openmetrics=openmetrics)
+        yield from self._topology.lines(openmetrics=openmetrics)
         yield from self._durations.lines(openmetrics=openmetrics)
-        yield self._errors.lines(openmetrics=openmetrics)
-        yield [f.TRACE.heading(openmetrics=openmetrics), *self.trace.lines(), *self._addresses.lines(snapshot.ops)]
-        yield self._queries.lines(openmetrics=openmetrics)
+        yield from self._errors.lines(openmetrics=openmetrics)
+        yield f.TRACE.heading(openmetrics=openmetrics)
+        yield from self.trace.lines()
+        yield from self._addresses.lines(snapshot.ops)
+        yield from self._queries.lines(openmetrics=openmetrics)
         yield from self._servers.lines(openmetrics=openmetrics)
-        yield self._pairs.lines(openmetrics=openmetrics)
-        yield self._connects.lines(openmetrics=openmetrics)
-        yield self._workloads.lines(openmetrics=openmetrics)
-        yield self._destinations.lines(openmetrics=openmetrics)
+        yield from self._pairs.lines(openmetrics=openmetrics)
+        yield from self._connects.lines(openmetrics=openmetrics)
+        yield from self._workloads.lines(openmetrics=openmetrics)
+        yield from self._destinations.lines(openmetrics=openmetrics)
         yield self._agent_lines(snapshot, openmetrics=openmetrics)
 
-    def _agent_lines(self, snapshot: Snapshot, *, openmetrics: bool) -> Lines:
+    def _agent_lines(self, snapshot: Snapshot, *, openmetrics: bool) -> str:
         self._scrapes.trace = len(self.trace)
         self._scrapes.evicted = self.trace.evicted
         told = agent_series(snapshot, self._self_use(), self._scrapes, self.budget, self._by_section())
         lines = agent_lines(told, openmetrics=openmetrics)
         self._agent.used = len(lines)
-        return lines
+        return "".join(lines)
 
     def _by_section(self) -> dict[str, int]:
         return {

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Iterator
+from operator import attrgetter
 from typing import ClassVar, NamedTuple
 
 from kindling.export import families as f
 from kindling.export.budget import Budget
 from kindling.export.family import Family
-from kindling.export.lines import Lines, prefixed
+from kindling.export.lines import prefixed
 from kindling.export.peers import Endpoints, Side, behind, side
-from kindling.export.section import ALL, OWN, Section, Totals
+from kindling.export.section import ALL, OWN, Section, Series, Totals, line_writer
 from kindling.export.text import labels, present_labels
 from kindling.model import OpLabels, OpRow
 
@@ -50,21 +51,21 @@ class RequestSection(Section[OpRow]):
             sum([row.response_bytes for row in rows]),
         )
 
-    def lines(self, *, openmetrics: bool) -> Lines:
-        counts, times, asked, answered = ([family.heading(openmetrics=openmetrics)] for family in self.named)
-        a, b, c, d = (family.name for family in self.named)
-        for series in self:
-            text, row = series.text, series.plain
-            if row is not None:
-                count, slow, ns = row.count, row.slow, row.duration_ns
-                sent, received = row.request_bytes, row.response_bytes
-            else:
-                count, slow, ns, sent, received = self.totals(series)
-            counts.append(f'{a}{{{text},is_slow="false"}} {count - slow}\n{a}{{{text},is_slow="true"}} {slow}\n')
-            times.append(f"{b}{{{text}}} {ns}\n")
-            asked.append(f"{c}{{{text}}} {sent}\n")
-            answered.append(f"{d}{{{text}}} {received}\n")
-        return counts + times + asked + answered
+    def lines(self, *, openmetrics: bool) -> Iterator[str]:
+        """In pieces."""
+        sums = self.sums()
+        head = f"{self.named.requests.name}{{"
+
+        def counts(series: Series[OpRow]) -> str:
+            row, text = series.plain, series.text
+            count, slow = (row.count, row.slow) if row is not None else sums[series][:2]
+            return f'{head}{text},is_slow="false"}} {count - slow}\n{head}{text},is_slow="true"}} {slow}\n'
+
+        times = line_writer(self.named.duration, attrgetter("duration_ns"), 2, sums)
+        asked = line_writer(self.named.asked, attrgetter("request_bytes"), 3, sums)
+        answered = line_writer(self.named.answered, attrgetter("response_bytes"), 4, sums)
+        for family, write in zip(self.named, (counts, times, asked, answered), strict=True):
+            yield from self.pieces(write, family.heading(openmetrics=openmetrics))
 
 
 class EntitySection(RequestSection):
@@ -202,11 +203,7 @@ class ErrorSection(Section[OpRow]):
     def values(self, row: OpRow) -> Totals:
         return (row.count,)
 
-    def lines(self, *, openmetrics: bool) -> Lines:
-        if not len(self):
-            return []
-        name = f.REQUEST_ERRORS.name
-        return [
-            f.REQUEST_ERRORS.heading(openmetrics=openmetrics),
-            *[f"{name}{{{s.text}}} {s.plain.count if s.plain is not None else self.totals(s)[0]}\n" for s in self],
-        ]
+    def lines(self, *, openmetrics: bool) -> Iterator[str]:
+        """In pieces."""
+        write = line_writer(f.REQUEST_ERRORS, attrgetter("count"), 0, self.sums())
+        yield from self.pieces(write, f.REQUEST_ERRORS.heading(openmetrics=openmetrics))

@@ -9,7 +9,8 @@ an increment, nor has one twice, whatever is folded, forgotten or shown again.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Hashable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import ClassVar, Final, Generic
 
 from kindling.export.budget import Account, Budget
@@ -22,6 +23,9 @@ Totals = tuple[int, ...]
 OWN: Final = 0
 WORKLOAD: Final = 1
 ALL: Final = 2
+
+#: Series rendered in one go: no more of the text is in memory.
+PIECE: Final = 256
 
 
 class Series(Generic[Row]):
@@ -148,6 +152,27 @@ class Section(ABC, Generic[Row]):
     def sum(self, rows: Collection[Row]) -> Totals:
         """Sums of `values` over rows; () of none. Sections whose rows are many do it a column at a time."""
         return tuple(map(sum, zip(*map(self.values, rows), strict=True)))
+
+    # --- text --------------------------------------------------------------------------------
+
+    def sums(self) -> dict[Series[Row], Totals]:
+        """Of the series that are not just one row's numbers."""
+        return {series: self.totals(series) for series in self if series.plain is None}
+
+    def pieces(self, write: Callable[[Series[Row]], str], heading: str = "") -> Generator[str, None, int]:
+        """A family's text, a piece at a time; nothing without a line. `write` gives the lines of a series, or "".
+
+        Returns how many lines there were.
+        """
+        written = 0
+        remaining = iter(self)
+        while some := list(islice(remaining, PIECE)):
+            text = "".join([write(series) for series in some])
+            if text:
+                yield heading + text
+                heading = ""
+                written += text.count("\n")
+        return written
 
     # --- rows --------------------------------------------------------------------------------
 
@@ -308,6 +333,21 @@ class Section(ABC, Generic[Row]):
     def _refresh(self, series: Series[Row]) -> None:
         alone = len(series.rows) == 1 and series.base is None and series.rows[0] not in self._offsets
         series.plain = series.rows[0] if alone else None
+
+
+def line_writer(
+    family: Family, value: Callable[[Row], int], index: int, sums: Mapping[Series[Row], Totals], label: str = ""
+) -> Callable[[Series[Row]], str]:
+    """The line of a series with one of its counters: a row's `value`, which is at `index` of its `values`. `label`: of
+    this line alone, as in the text.
+    """
+    head, tail = f"{family.name}{{", f"{label and ','}{label}}} "
+
+    def write(series: Series[Row]) -> str:
+        row = series.plain
+        return f"{head}{series.text}{tail}{value(row) if row is not None else sums[series][index]}\n"
+
+    return write
 
 
 def _add(a: Totals, b: Totals) -> Totals:

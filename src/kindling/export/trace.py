@@ -7,15 +7,15 @@ by counting this family, so every address outside this host has a series of its 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from itertools import takewhile
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice, takewhile
 from typing import Final
 
 from kindling.export import families as f
 from kindling.export.budget import Account, Budget
-from kindling.export.lines import Lines, prefixed
+from kindling.export.lines import prefixed
 from kindling.export.peers import Endpoints, side, there, translated
-from kindling.export.section import Section, Totals
+from kindling.export.section import PIECE, Section, Series, Totals
 from kindling.export.text import labels
 from kindling.model import FlowRow, OpRow, RequestEvent
 
@@ -74,9 +74,12 @@ class TraceSeries:
             self._series.popitem(last=False)
         self._account.used = len(self._series)
 
-    def lines(self) -> Lines:
+    def lines(self) -> Iterator[str]:
+        """In pieces."""
         name = f.TRACE.name
-        return [f"{name}{{{text}}} {duration}\n" for text, (duration, _) in self._series.items()]
+        remaining = iter(self._series.items())
+        while some := list(islice(remaining, PIECE)):
+            yield "".join([f"{name}{{{text}}} {duration}\n" for text, (duration, _) in some])
 
 
 class News:
@@ -161,11 +164,12 @@ class AddressSection(Section[FlowRow]):
         del row
         return ()
 
-    def lines(self, ops: Iterable[OpRow]) -> Lines:
+    def lines(self, ops: Iterable[OpRow]) -> Iterator[str]:
+        """In pieces, without the family's heading."""
         name = f"{f.TRACE.name}{{"
         asked = _requests_by_address(ops)
-        lines: Lines = []
-        for series in self:
+
+        def mean(series: Series[FlowRow]) -> str:
             row = series.rows[0]
             ns = count = 0
             if row.labels.protocol in _READ:
@@ -175,8 +179,9 @@ class AddressSection(Section[FlowRow]):
                         count += op.count
             if not count:
                 ns, count = sum([r.connect_ns for r in series.rows]), sum([r.connect_count for r in series.rows])
-            lines += (name, series.text, f"}} {ns // count if count else 0}\n")
-        return lines
+            return f"{name}{series.text}}} {ns // count if count else 0}\n"
+
+        yield from self.pieces(mean)
 
 
 def _protocol(row: FlowRow) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 
 from kindling.export import families as f
-from kindling.export.lines import Lines, family_lines
-from kindling.export.section import Section, Totals
+from kindling.export.section import Section, Series, Totals
 from kindling.export.text import labels
 from kindling.model import FlowRow
 
@@ -38,5 +37,11 @@ class WorkloadSection(Section[FlowRow]):
         del row
         return ()
 
-    def lines(self, *, openmetrics: bool) -> Lines:
-        return family_lines(f.WORKLOAD_INFO, ((series.text, 1) for series in self), openmetrics=openmetrics)
+    def lines(self, *, openmetrics: bool) -> Iterator[str]:
+        """In pieces."""
+        name = f.WORKLOAD_INFO.name
+
+        def one(series: Series[FlowRow]) -> str:
+            return f"{name}{{{series.text}}} 1\n"
+
+        yield from self.pieces(one, f.WORKLOAD_INFO.heading(openmetrics=openmetrics))
