@@ -15,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from kindling.api.guard import CERTIFIED, LARGEST_HEAD
 from kindling.api.peers import network_of
+from kindling.api.pieces import WAITING, Waiting
 from kindling.api.problems import Problem
 from kindling.config import Server
 
@@ -104,6 +105,7 @@ class Connection(H11Protocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._read_timer: asyncio.TimerHandle | None = None
         self._unread_before = 0
+        self._waiting = Waiting()
         self.behind_since = 0.0
         """Of the loop's clock: since when its reader is slow."""
         self.peer = ""
@@ -119,7 +121,7 @@ class Connection(H11Protocol):
     @property
     def unread(self) -> int:
         """Bytes that wait for the reader."""
-        return self.transport.get_write_buffer_size()
+        return self.transport.get_write_buffer_size() + self._waiting.bytes
 
     def cut(self) -> None:
         """End it at once, whatever waits."""
@@ -133,7 +135,7 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self.peer = network_of(self.client[0]) if self.client else ""
         certificate = transport.get_extra_info("peercert")
-        self.app_state = {CERTIFIED: bool(certificate)}
+        self.app_state = {CERTIFIED: bool(certificate), WAITING: self._waiting}
         self._all.add(self)
         self._expect_head()
 

@@ -8,7 +8,8 @@ from typing import Any, Final, TypedDict
 import msgspec
 from starlette.responses import Response
 
-from kindling.api.compress import accepts_gzip, gzipped
+from kindling.api.operations import JSON
+from kindling.api.pieces import Pieces, response_of
 from kindling.export.record_types import (
     CoverageRecord,
     DnsRecord,
@@ -21,7 +22,6 @@ from kindling.export.record_types import (
 #: Where the OpenAPI document keeps a type.
 REF: Final = "#/components/schemas/{name}"
 _BATCH: Final = 200
-_GZIP_FROM_BYTES: Final = 4_096
 
 
 class _Row(TypedDict):
@@ -130,21 +130,24 @@ def document(head: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> Iter
 
 
 def json_response(pieces: Iterable[bytes], accepted: str) -> Response:
-    """`accepted`: the request's Accept-Encoding. Small answers are not worth compressing."""
-    headers = {"vary": "accept-encoding"}
-    first: list[bytes] = []
-    size = 0
-    rest = iter(pieces)
-    if accepts_gzip(accepted):
-        for piece in rest:
-            first.append(piece)
-            size += len(piece)
-            if size >= _GZIP_FROM_BYTES:
-                headers["content-encoding"] = "gzip"
-                return Response(gzipped(_chain(first, rest)), media_type="application/json", headers=headers)
-    return Response(b"".join((*first, *rest)), media_type="application/json", headers=headers)
+    """`accepted`: the request's Accept-Encoding."""
+    return response_of(pieces, accepted, {"content-type": JSON})
 
 
-def _chain(first: Iterable[bytes], rest: Iterable[bytes]) -> Iterable[bytes]:
-    yield from first
-    yield from rest
+class Rows:
+    """An answer whose rows are known before the rest of it: of a long list no record stays in memory."""
+
+    def __init__(self, accepted: str) -> None:
+        """`accepted`: the request's Accept-Encoding."""
+        self._pieces = Pieces(accepted)
+        self._before = b'{"rows":['
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self._pieces.add(self._before + encode(row))
+        self._before = b","
+
+    def response(self, rest: Mapping[str, Any]) -> Response:
+        """`rest`: what there is beside the rows."""
+        start = b"" if self._before == b"," else self._before
+        self._pieces.add(start + b"]," + encode(rest)[1:])
+        return self._pieces.response({"content-type": JSON})

@@ -12,11 +12,11 @@ from starlette.routing import Route
 
 from kindling.api import inventory, problems, streams, tables
 from kindling.api.answers import StatusRecord, encode
-from kindling.api.compress import accepts_gzip, gzipped
 from kindling.api.guard import Guard
 from kindling.api.operations import JSON, TEXT, Operation
 from kindling.api.page import CONTENT_SECURITY_POLICY, render_page
 from kindling.api.parameters import one_of, read_query
+from kindling.api.pieces import response_of
 from kindling.api.view import View
 from kindling.config import Server
 from kindling.export.coverage import coverage
@@ -59,9 +59,7 @@ def _operations(view: View) -> list[Operation]:
         openmetrics = wants_openmetrics(request.headers.get("accept", ""))
         pieces = view.exporter.render(view.snapshot(), openmetrics=openmetrics)
         headers = {"content-type": content_type(openmetrics=openmetrics), "vary": "accept, accept-encoding"}
-        if accepts_gzip(request.headers.get("accept-encoding", "")):
-            return Response(gzipped(pieces), headers={**headers, "content-encoding": "gzip"})
-        return Response(b"".join(pieces), headers=headers)
+        return response_of(pieces, request.headers.get("accept-encoding", ""), headers)
 
     def healthz(request: Request, given: Mapping[str, Any]) -> Response:
         del request, given

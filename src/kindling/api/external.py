@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kindling.api.answers import Rows
 from kindling.api.view import View
 from kindling.inventory.coverage import State, coverage
 from kindling.inventory.items import Record
@@ -32,8 +32,14 @@ def routes(view: View) -> list[Route]:
         query = query_of(request.query_params.multi_items())
         active = _active(view)
         timed = query.wanted.since is not None or query.wanted.until is not None
-        found = await _ask(view, lambda connection: answer(connection, query, active, _encoded), days=timed)
-        return _document(view, "external", found.rows, found.total, found)
+        accepted = request.headers.get("accept-encoding", "")
+
+        def written(connection: sqlite3.Connection) -> tuple[Rows, Answer]:
+            rows = Rows(accepted)
+            return rows, answer(connection, query, active, rows.add)
+
+        rows, found = await _ask(view, written, days=timed)
+        return rows.response(_head(view, "external", found.total, found))
 
     async def days(request: Request) -> Response:
         query = query_of(request.query_params.multi_items())
@@ -41,14 +47,13 @@ def routes(view: View) -> list[Route]:
         def both(connection: sqlite3.Connection) -> tuple[list[Record], Answer]:
             return history(connection, query), answer(connection, replace(query, limit=1))
 
-        rows, found = await _ask(view, both, days=True)
-        return _document(view, "external/history", rows, len(rows), found)
+        records, found = await _ask(view, both, days=True)
+        rows = Rows(request.headers.get("accept-encoding", ""))
+        for record in records:
+            rows.add(record)
+        return rows.response(_head(view, "external/history", len(records), found))
 
     return [Route("/api/v1/external", external), Route("/api/v1/external/history", days)]
-
-
-def _encoded(record: Record) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(record))
 
 
 def _active(view: View) -> list[FlowRow]:
@@ -63,10 +68,9 @@ async def _ask(view: View, question: Callable[[sqlite3.Connection], T], *, days:
     return await asyncio.wrap_future(view.inventory.ask(question, days=days))
 
 
-def _document(view: View, table: str, rows: Sequence[Record], total: int, found: Answer) -> Response:
+def _head(view: View, table: str, total: int, found: Answer) -> Record:
     snapshot = view.snapshot()
     if view.inventory is None:
         found = replace(found, periods=(Period(snapshot.since, snapshot.time, snapshot.lost),))
     state = view.inventory.state() if view.inventory else State(entries=found.total)
-    document = {"table": table, "total": total, "coverage": coverage(found, state, now=snapshot.time), "rows": rows}
-    return Response(msgspec.json.encode(document), media_type="application/json")
+    return {"table": table, "total": total, "coverage": coverage(found, state, now=snapshot.time)}

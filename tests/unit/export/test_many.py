@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Iterable
 
-from factories import CURL, NGINX, NOON, SHOP, flow, op, snapshot
+import pytest
+
+from factories import CURL, NGINX, NOON, SHOP, flow, op, request_event, snapshot
 from kindling.config import Metrics
 from kindling.export.prometheus import Exporter
 from kindling.model import FlowRow, OpRow, Workload
@@ -121,6 +124,28 @@ def test_a_scrape_of_full_tables_is_quick() -> None:
     lines_of(exporter, flows)
     best = min(_seconds(exporter, flows) for _ in range(5))
     assert best < 0.25
+
+
+@pytest.mark.parametrize("openmetrics", [False, True])
+def test_a_scrape_takes_little_memory(*, openmetrics: bool) -> None:
+    """Of text of megabytes no more than pieces are in memory at a time."""
+    exporter = Exporter(node="node-1")
+    flows = [
+        flow(remote_ip=f"93.0.{i >> 8}.{i & 255}", name=f"h{i}.example.org", opened=1, connect_count=1)
+        for i in range(10_000)
+    ]
+    ops = [op((1,), content=f"/{i}", error=True) for i in range(100)]
+    view = snapshot(flows=flows, ops=ops, requests=[request_event(content=f"/{i}") for i in range(1_000)])
+    size = sum(map(len, exporter.render(view, openmetrics=openmetrics)))
+    tracemalloc.start()
+    try:
+        for _ in exporter.render(view, openmetrics=openmetrics):
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size > 5_000_000
+    assert peak < 1_500_000
 
 
 def _seconds(exporter: Exporter, flows: list[FlowRow]) -> float:
