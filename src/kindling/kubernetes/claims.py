@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Generic, TypeVar
 
-_CLOCKS: Final = 2.0
+CLOCKS: Final = 2.0
 """Seconds by which the API server's clock, whole seconds all, and this host's may differ."""
 _REMEMBERED: Final = 8
 """Past claims on one address."""
@@ -64,7 +64,7 @@ class Claims(Generic[T]):
         if not claims:
             return None
         for claim in reversed(claims):
-            if claim.since - _CLOCKS <= when and (claim.until is None or when < claim.until):
+            if claim.since - CLOCKS <= when and (claim.until is None or when < claim.until):
                 return claim.holder
         return None
 

@@ -6,6 +6,7 @@ Used by the agent's thread alone: reflectors only queue what they learn.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kindling.kubernetes.backends import Backends
@@ -42,12 +43,14 @@ class Cluster:
         self.read_calls: Callable[[], Calls] | None = None
         """Asks a balancer in the socket (`Services.learn_calls`)."""
         self._calls_read = 0.0
+        self._now = 0.0
         self._reflectors = reflectors
         self._expired = 0.0
 
     def refresh(self, now: float) -> int:
         """Take what the reflectors learned; returns how many changes."""
         taken = 0
+        self._now = now
         for reflector in self._reflectors:
             while reflector.changes and taken < _AT_ONCE:
                 self.apply(reflector.resource.kind, reflector.changes.popleft(), now)
@@ -109,7 +112,7 @@ class Cluster:
             behind = self.services.at_node_port(transport, port)
             if behind:
                 return self.backends.peer(service_peer(behind), client, address, port, transport)
-            return node_peer(node, self.services.behind(address, port), self.nodes.ip(node))
+            return self._on_node(node, address, port, transport, when)
         if service:
             return service_peer(service)
         if self.services.behind(address, port) == _API_SERVER:
@@ -121,7 +124,13 @@ class Cluster:
         if not self.node or not self.whole:
             return None
         behind = self.services.at_node_port(transport, port)
-        return service_peer(behind) if behind else node_peer(self.node, node_ip=self.node_ip)
+        return service_peer(behind) if behind else self._on_node(self.node, "", port, transport, self._now)
+
+    def _on_node(self, node: str, address: str, port: int, transport: str, when: float) -> Peer:
+        """A node, and the pod that answers at its port, where that is told of one."""
+        listed = self.services.pods_at(address, port, transport)
+        pod = self.pods.on_node(node, address, port, transport, when, listed)
+        return node_peer(node, self.services.behind(address, port), self.nodes.ip(node), pod)
 
     def saw(self, labels: FlowLabels, opened: int, client_port: int) -> None:
         """A row with a peer counted something: see `Backends.saw`."""
@@ -145,6 +154,8 @@ class Cluster:
     def take_changed(self) -> set[str]:
         """Addresses of which `peer` may say another thing than before the last call."""
         changed, ports = self.services.take_changed()
+        for node in self.pods.take_changed_nodes():
+            changed |= self.nodes.addresses_of(node)
         changed |= self.pods.take_changed() | self.nodes.take_changed() | self.backends.take_changed()
         return changed | self.nodes.addresses if ports else changed
 
@@ -196,8 +207,13 @@ def service_peer(service: KnownService) -> Peer:
     return Peer("service", service.namespace, "service", service.name, service=service.name)
 
 
-def node_peer(node: str, behind: str = "", node_ip: str = "") -> Peer:
-    return Peer("node", "", "node", node, service=_name(behind), node=node, node_ip=node_ip)
+def node_peer(node: str, behind: str = "", node_ip: str = "", pod: KnownPod | None = None) -> Peer:
+    """`pod`: who answers there, under the node's address: to policies it is the node."""
+    peer = Peer("node", "", "node", node, service=_name(behind), node=node, node_ip=node_ip)
+    if pod is None:
+        return peer
+    kind, name = pod.controller.kind, pod.controller.name
+    return replace(peer, namespace=pod.namespace, workload_kind=kind, workload_name=name, pod=pod.name)
 
 
 def _name(service: str) -> str:

@@ -27,7 +27,7 @@ class Nodes:
     def __init__(self) -> None:
         self._by_uid: dict[str, KnownNode] = {}
         self._by_address: dict[str, KnownNode] = {}
-        self._ips: dict[str, str] = {}
+        self._by_name: dict[str, KnownNode] = {}
         self.pods = Ranges()
         """Addresses that pods have or may get, where the cluster gives out ranges by node."""
         self._changed: set[str] = set()
@@ -39,7 +39,7 @@ class Nodes:
             return
         self.delete(uid)
         self._by_uid[uid] = known
-        self._ips[known.name] = known.ip
+        self._by_name[known.name] = known
         for address in known.addresses:
             self._by_address[address] = known
         for network in known.ranges:
@@ -50,7 +50,7 @@ class Nodes:
         known = self._by_uid.pop(uid, None)
         if known is None:
             return
-        self._ips.pop(known.name, None)
+        self._by_name.pop(known.name, None)
         for address in known.addresses:
             if self._by_address.get(address) is known:
                 del self._by_address[address]
@@ -69,7 +69,12 @@ class Nodes:
 
     def ip(self, node: str) -> str:
         """By which a node is known to the others, "" where that is not known."""
-        return self._ips.get(node, "")
+        known = self._by_name.get(node)
+        return known.ip if known else ""
+
+    def addresses_of(self, node: str) -> frozenset[str]:
+        known = self._by_name.get(node)
+        return known.addresses if known else frozenset()
 
     @property
     def addresses(self) -> KeysView[str]:

@@ -42,9 +42,22 @@ class Metadata(Struct, gc=False, rename="camel"):
     annotations: Annotations | None = None
 
 
+class ContainerPort(Struct, gc=False, rename="camel"):
+    host_port: int = 0
+    """On the node; 0 for none."""
+    host_ip: str = field(name="hostIP", default="")
+    protocol: str = "TCP"
+
+
+class Container(Struct, gc=False):
+    ports: list[ContainerPort] | None = None
+
+
 class PodSpec(Struct, gc=False, rename="camel"):
     node_name: str = ""
     host_network: bool = False
+    containers: list[Container] | None = None
+    init_containers: list[Container] | None = None
 
 
 class ContainerStatus(Struct, gc=False, rename="camel"):
@@ -108,8 +121,7 @@ class Service(Struct, gc=False):
 
 class Reference(Struct, gc=False):
     kind: str = ""
-    name: str = ""
-    namespace: str = ""
+    uid: str = ""
 
 
 class Endpoint(Struct, gc=False, rename="camel"):

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from kindling.kubernetes.claims import Claims
+from kindling.kubernetes.hostports import HostPorts, host_ports
 from kindling.kubernetes.objects import ContainerStatus, Pod
 from kindling.kubernetes.workloads import Controller, controller_of
 
@@ -47,6 +48,8 @@ class Pods:
         self._containers: dict[str, KnownContainer] = {}
         self._gone_containers: OrderedDict[str, KnownContainer] = OrderedDict()
         self._claims: Claims[KnownPod] = Claims()
+        self._host_ports = HostPorts()
+        self._changed_nodes: set[str] = set()
         self._static: dict[str, str] = {}
         """Uids by the ones that kubelet gave static pods: the API server has other ones for them."""
         self._unobserved: dict[str, tuple[str, str]] = {}
@@ -61,12 +64,16 @@ class Pods:
         self._note(pod, known)
         if not self._node or known.node == self._node:
             self._put_containers(pod, known)
-        if known.host_network:
-            return
+        ports = host_ports(pod)
+        if before is not known and (ports or known.host_network):
+            self._changed_nodes.add(known.node)
         if pod.status.phase in _ENDED:
             self._release(known, now)
             return
         since = _unix(pod.status.start_time) or now
+        self._host_ports.put(known, ports, since)
+        if known.host_network:
+            return
         for address in known.addresses:
             self._claims.claim(address, known.uid, known, since)
         if before:
@@ -111,6 +118,20 @@ class Pods:
     def at(self, address: str, when: float) -> KnownPod | None:
         return self._claims.at(address, when)
 
+    def on_node(
+        self, node: str, address: str, port: int, transport: str, when: float, listed: Collection[str] = ()
+    ) -> KnownPod | None:
+        """The only pod that answers at a port of a node, by its own word or by that of whoever lists its uid.
+
+        None: nobody says so, or several do.
+        """
+        found = self._host_ports.at(node, address, port, transport, when)
+        for uid in listed:
+            pod = self._by_uid.get(uid)
+            if pod and pod.host_network and pod.node == node:
+                found[uid] = pod
+        return next(iter(found.values())) if len(found) == 1 else None
+
     def knows(self, address: str) -> bool:
         """Whether a pod has the address, or had it a while ago."""
         return self._claims.known(address)
@@ -119,13 +140,21 @@ class Pods:
         """Addresses that another pod has, or none any more, since the last call."""
         return self._claims.take_changed()
 
+    def take_changed_nodes(self) -> set[str]:
+        """Nodes of which a port may be another pod's, since the last call."""
+        changed, self._changed_nodes = self._changed_nodes, set()
+        return changed
+
     def expire(self, before: float) -> None:
         self._claims.expire(before)
+        self._host_ports.expire(before)
 
     def __len__(self) -> int:
         return len(self._by_uid)
 
     def _release(self, pod: KnownPod, now: float) -> None:
+        if self._host_ports.release(pod.uid, now) or pod.host_network:
+            self._changed_nodes.add(pod.node)
         for address in pod.addresses:
             self._claims.release(address, pod.uid, now)
 

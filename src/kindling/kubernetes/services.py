@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from kindling.kubernetes.objects import EndpointSlice, Service
 
 _HEADLESS = "None"
-_NONE: frozenset[tuple[str, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,10 @@ class _Slice:
     service: str
     endpoints: frozenset[tuple[str, int]]
     """(address, port); port 0: all."""
-    names: tuple[tuple[int, str], ...] = ()
-    """Names of ports."""
+    ports: tuple[tuple[str, int, str], ...] = ()
+    """(tcp or udp, port, name)"""
+    pods: tuple[tuple[str, str], ...] = ()
+    """(address, uid), where it says so."""
 
 
 class Services:
@@ -159,6 +160,13 @@ class Services:
         called = self._called.get((address, port)) if len(names) > 1 else None
         return min(called & names.keys() or names) if called else min(names)
 
+    def pods_at(self, address: str, port: int, transport: str) -> set[str]:
+        """Uids of the pods that are listed with an endpoint: those on a node's network share its address."""
+        of_services = (self._slices_of.get(name, ()) for name in self._backends.get((address, port), ()))
+        slices = (self._slices[uid] for uids in of_services for uid in uids)
+        listing = (found for found in slices if any((transport, port) == each[:2] for each in found.ports))
+        return {pod for found in listing for at, pod in found.pods if at == address}
+
     @property
     def doubtful(self) -> bool:
         """Whether an endpoint answers for more than one service."""
@@ -182,16 +190,19 @@ class Services:
         """
         own = self.at(address, port, transport)
         if own and own.has(port, transport):
-            return self._endpoints(own, own.port_name(transport, port))
+            return self._endpoints(own, transport, own.port_name(transport, port))
         everywhere = self.at_node_port(transport, port) if of_node or own is None else None
-        return (
-            self._endpoints(everywhere, everywhere.port_name(transport, port, on_nodes=True)) if everywhere else _NONE
-        )
+        if everywhere is None:
+            return frozenset()
+        return self._endpoints(everywhere, transport, everywhere.port_name(transport, port, on_nodes=True))
 
-    def _endpoints(self, service: KnownService, port_name: str | None) -> frozenset[tuple[str, int]]:
+    def _endpoints(self, service: KnownService, transport: str, name: str | None) -> frozenset[tuple[str, int]]:
         slices = (self._slices[uid] for uid in self._slices_of.get(f"{service.namespace}/{service.name}", ()))
         return frozenset(
-            endpoint for found in slices for endpoint in found.endpoints if (endpoint[1], port_name) in found.names
+            (address, port)
+            for found in slices
+            for address, port in found.endpoints
+            if (transport, port, name) in found.ports
         )
 
     @property
@@ -218,16 +229,22 @@ def _known(service: Service) -> KnownService:
 def _known_slice(found: EndpointSlice) -> _Slice:
     labels = found.metadata.labels
     service = labels.service if labels else ""
-    named = tuple((each.port or 0, each.name or "") for each in found.ports or ()) or ((0, ""),)
+    ports = tuple(((each.protocol or "TCP").lower(), each.port or 0, each.name or "") for each in found.ports or ())
     return _Slice(
         service=f"{found.metadata.namespace}/{service}",
         endpoints=frozenset(
             (address, port)
             for endpoint in found.endpoints or ()
             for address in endpoint.addresses or ()
-            for port, _ in named
+            for _, port, _ in ports or (("", 0, ""),)
         )
         if service
         else frozenset(),
-        names=named,
+        ports=ports,
+        pods=tuple(
+            (address, endpoint.target_ref.uid)
+            for endpoint in found.endpoints or ()
+            if endpoint.target_ref and endpoint.target_ref.kind == "Pod"
+            for address in endpoint.addresses or ()
+        ),
     )

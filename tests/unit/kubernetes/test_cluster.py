@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,11 +24,16 @@ def put(cluster: Cluster, kind: type[Any], found: dict[str, Any], now: float = N
     cluster.apply(kind, Change("put", msgspec.convert(found, kind)), now)
 
 
-def pod(name: str, ip: str, uid: str = "", **more: Any) -> dict[str, Any]:
+def pod(name: str, ip: str, uid: str = "", ports: Sequence[dict[str, Any]] = (), **more: Any) -> dict[str, Any]:
+    """`ports`: of its containers, one each."""
     status = {"phase": "Running", "startTime": START, "podIPs": [{"ip": each} for each in ip.split()]}
     return {
         "metadata": {"name": name, "namespace": "shop", "uid": uid or name, **more.pop("metadata", {})},
-        "spec": {"nodeName": "n1", "hostNetwork": more.pop("host", False)},
+        "spec": {
+            "nodeName": more.pop("node", "n1"),
+            "hostNetwork": more.pop("host", False),
+            "containers": [{"name": "c", "ports": [port]} for port in ports],
+        },
         "status": {**status, **more},
     }
 
@@ -79,11 +87,15 @@ def cluster() -> Cluster:
     return made
 
 
-def slice_(service: str, address: str, port: int, uid: str, namespace: str = "shop") -> dict[str, Any]:
+def slice_(
+    service: str, address: str, port: int, uid: str, namespace: str = "shop", pods: Sequence[str] = ()
+) -> dict[str, Any]:
+    """`pods`: uids of those that answer there; none: it is not said."""
+    targets: list[dict[str, Any]] = [{"targetRef": {"kind": "Pod", "name": "any", "uid": each}} for each in pods]
     return {
         "metadata": {"uid": uid, "namespace": namespace, "labels": {"kubernetes.io/service-name": service}},
-        "endpoints": [{"addresses": [address]}],
-        "ports": [{"port": port}],
+        "endpoints": [{"addresses": [address], **each} for each in targets or [{}]],
+        "ports": [{"port": port, "protocol": "TCP"}],
     }
 
 
@@ -273,24 +285,135 @@ def test_nobody_answers_at_a_port_of_the_nodes_that_is_called_at_a_service() -> 
     }
 
 
+# --- pods on a node's network: its address, told apart by port ---
+
+NODE4 = "192.168.0.1"
+DAEMON = {"ownerReferences": [{"kind": "DaemonSet", "name": "exporter", "controller": True}]}
+EXPORTER = replace(NODE, namespace="shop", workload_kind="daemonset", workload_name="exporter", pod="exporter-1")
+
+
+def host_port(port: int, **more: Any) -> dict[str, Any]:
+    """As the API server has it: of a pod on the node's network both are the same."""
+    return {"containerPort": port, "hostPort": port, "protocol": "TCP", **more}
+
+
+def put_host_pod(made: Cluster, name: str, *ports: dict[str, Any], now: float = NOW, **more: Any) -> None:
+    put(made, Pod, pod(name, NODE4, host=True, ports=ports, metadata=DAEMON, **more), now)
+
+
+def pod_at(made: Cluster, port: int, address: str = NODE4, transport: str = "tcp", when: float = NOW) -> str | None:
+    found = made.peer(address, port, transport, when)
+    return found.pod if found and found.kind == "node" else None
+
+
+def test_a_pod_on_the_nodes_network_by_its_port() -> None:
+    made = cluster()
+    put_host_pod(made, "exporter-1", host_port(9100), host_port(53, protocol="UDP"))
+    assert made.peer(NODE4, 9100, "tcp", NOW) == EXPORTER
+    assert {address: pod_at(made, 9100, address) for address in ("203.0.113.1", "10.1.0.1")} == {
+        "203.0.113.1": "exporter-1",
+        "10.1.0.1": "exporter-1",
+    }
+    assert (pod_at(made, 9101), pod_at(made, 53), pod_at(made, 53, transport="udp")) == ("", "", "exporter-1")
+    assert pod_at(made, 0) == "", "nothing is known of a client's port"
+    assert pod_at(made, 30080) is None, "a port of all nodes is a service's"
+
+
+def test_a_port_of_the_node_that_leads_to_a_pod() -> None:
+    made = cluster()
+    put(made, Pod, pod("mapped", "10.1.0.8", ports=[{"containerPort": 80, "hostPort": 8000}, {"containerPort": 81}]))
+    assert {port: pod_at(made, port) for port in (80, 81, 8000)} == {80: "", 81: "", 8000: "mapped"}
+
+
+def test_a_port_of_one_address_of_the_node() -> None:
+    made = cluster()
+    put_host_pod(made, "exporter-1", host_port(9100, hostIP="203.0.113.1"))
+    put_host_pod(made, "local", host_port(9100, hostIP="127.0.0.1"))
+    put_host_pod(made, "all", host_port(9200, hostIP="0.0.0.0"))
+    assert (pod_at(made, 9100), pod_at(made, 9100, "203.0.113.1"), pod_at(made, 9200)) == ("", "exporter-1", "all")
+
+
+def test_a_pod_on_the_nodes_network_by_the_slice_that_lists_it() -> None:
+    """It needs not say which ports it has. In whatever order it is told."""
+    for order in ((Pod, EndpointSlice), (EndpointSlice, Pod)):
+        made = cluster()
+        made.take_changed()
+        for kind in order:
+            if kind is Pod:
+                put_host_pod(made, "exporter-1")
+            else:
+                put(made, EndpointSlice, slice_("metrics", NODE4, 9100, "e7", pods=["exporter-1"]))
+            assert NODE4 in made.take_changed()
+        assert made.peer(NODE4, 9100, "tcp", NOW) == replace(EXPORTER, service="metrics")
+        assert pod_at(made, 9100, transport="udp") == ""
+
+
+def test_of_two_pods_that_may_have_a_port_none_is_named() -> None:
+    made = cluster()
+    put_host_pod(made, "exporter-1", host_port(9100))
+    put_host_pod(made, "exporter-2", host_port(9100))
+    assert pod_at(made, 9100) == ""
+    made.apply(Pod, Change("delete", msgspec.convert(pod("exporter-2", NODE4), Pod)), NOW + 1)
+    assert (pod_at(made, 9100, when=NOW), pod_at(made, 9100, when=NOW + 2)) == ("", "exporter-1")
+    put_host_pod(made, "exporter-3")
+    put(made, EndpointSlice, slice_("metrics", NODE4, 9100, "e7", pods=["exporter-3"]))
+    assert pod_at(made, 9100, when=NOW + 2) == "", "what it lists is another one"
+    put(made, EndpointSlice, slice_("metrics", NODE4, 9100, "e7", pods=["exporter-1", "web-77-1", "nobody"]))
+    assert pod_at(made, 9100, when=NOW + 2) == "exporter-1", "others that it lists are not on that network"
+
+
+@pytest.mark.parametrize("gone", ["deleted", "ended", "not listed any more"])
+def test_a_port_that_another_pod_gets(gone: str) -> None:
+    made = cluster()
+    put_host_pod(made, "exporter-1", host_port(9100))
+    made.take_changed()
+    if gone == "deleted":
+        made.apply(Pod, Change("delete", msgspec.convert(pod("exporter-1", NODE4), Pod)), NOW + 10)
+    elif gone == "ended":
+        put_host_pod(made, "exporter-1", host_port(9100), phase="Failed", now=NOW + 10)
+    else:
+        made.apply(Pod, Change("synced"), NOW + 10)
+    assert NODE4 in made.take_changed()
+    assert (pod_at(made, 9100, when=NOW + 9), pod_at(made, 9100, when=NOW + 11)) == ("exporter-1", "")
+    late = "2023-11-14T22:13:35Z"  # NOW + 15
+    put_host_pod(made, "exporter-2", host_port(9100), startTime=late, now=NOW + 16)
+    assert NODE4 in made.take_changed()
+    at = {when: pod_at(made, 9100, when=NOW + when) for when in (9, 11, 16)}
+    assert at == {9: "exporter-1", 11: "", 16: "exporter-2"}
+    made.pods.expire(NOW + 11)
+    assert pod_at(made, 9100, when=NOW + 9) == ""
+
+
+def test_an_address_that_only_the_node_itself_knows_of() -> None:
+    made = cluster()
+    put_host_pod(made, "exporter-1", host_port(9100))
+    made.refresh(NOW)
+    assert (made.own(9100, "tcp"), made.own(9101, "tcp"), made.own(30080, "tcp")) == (EXPORTER, NODE, WEB)
+
+
 _changes = st.lists(
     st.tuples(
         st.sampled_from(["put", "delete", "synced"]),
         st.sampled_from(["a", "b", "c"]),
         st.sampled_from(["10.0.0.1", "10.0.0.2", ""]),
         st.sampled_from(["Running", "Succeeded", ""]),
+        st.booleans(),
     ),
     max_size=40,
 )
 
 
 @given(_changes)
-def test_repeated_late_and_missing_events(changes: list[tuple[str, str, str, str]]) -> None:
+def test_repeated_late_and_missing_events(changes: list[tuple[str, str, str, str, bool]]) -> None:
     made = Cluster()
-    for at, (action, name, ip, phase) in enumerate(changes):
-        found = msgspec.convert(pod(name, ip, phase=phase), Pod)
+    put(made, Node, {"metadata": {"name": "n1"}, "status": {"addresses": [{"type": "InternalIP", "address": NODE4}]}})
+    for at, (action, name, ip, phase, host) in enumerate(changes):
+        ip = NODE4 if host and ip else ip  # noqa: PLW2901
+        found = msgspec.convert(pod(name, ip, phase=phase, host=host, ports=[host_port(9100)]), Pod)
         put_ = Change("synced", uids=frozenset({name})) if action == "synced" else Change(action, found)  # type: ignore[arg-type]
         made.apply(Pod, put_, NOW + at)
         for address in ("10.0.0.1", "10.0.0.2"):
             peer = made.peer(address, 80, "tcp", NOW + at)
             assert peer in (None, UNKNOWN_POD) or peer.pod in {"a", "b", "c"}
+        assert pod_at(made, 9100, when=NOW + at) in {"", "a", "b", "c"}
+        made.pods.expire(NOW + at)
