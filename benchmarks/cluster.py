@@ -172,6 +172,10 @@ def _hash(service: int) -> str:
     return f"{service:08x}bf"
 
 
+def _uid(pod: str) -> str:
+    return f"{hash(pod) % 2**32:08x}-1111-4222-8333-{hash(pod) % 2**48:012x}"
+
+
 def _rfc3339(when: float) -> str:
     return datetime.fromtimestamp(int(when), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -253,7 +257,7 @@ def _pod(name: str, service: int, node: int, address: str, since: float) -> Obje
             "name": name,
             "generateName": f"{app}-{_hash(service)}-",
             "namespace": _namespace(service),
-            "uid": f"{hash(name) % 2**32:08x}-1111-4222-8333-{hash(name) % 2**48:012x}",
+            "uid": _uid(name),
             "creationTimestamp": _rfc3339(since),
             "labels": {
                 "app.kubernetes.io/name": app,
@@ -346,7 +350,7 @@ def _slice(number: int, behind: dict[str, str]) -> Object:
             {
                 "addresses": [address],
                 "conditions": {"ready": True, "serving": True, "terminating": False},
-                "targetRef": {"kind": "Pod", "name": name, "namespace": _namespace(number)},
+                "targetRef": {"kind": "Pod", "name": name, "namespace": _namespace(number), "uid": _uid(name)},
             }
             for name, address in behind.items()
         ],

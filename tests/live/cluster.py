@@ -189,12 +189,14 @@ class LittleCluster:
         qos: Qos = "burstable",
         static: bool = False,
         hierarchy: Path | None = None,
+        ports: Sequence[int] = (),
         told: bool = True,
     ) -> Pod:
         """A pod runs, and the API server says so (unless `told` is False: then `tell` does).
 
         `number`: last part of its addresses, 0 for a pod on the node's network. `containers`: named like the
-        pod's first part where none are given. `hierarchy`: of cgroup v1, for a node that has no other.
+        pod's first part where none are given. `hierarchy`: of cgroup v1, for a node that has no other. `ports`: that
+        it says it has on the node's network.
         """
         space, _, name = full_name.partition("/")
         stack = self._pods.enter_context(ExitStack())
@@ -227,10 +229,17 @@ class LittleCluster:
                 made.containers[each] = container
         self.pods[full_name] = made
         if told:
-            self.tell(made, owner, init, in_path if static else "")
+            self.tell(made, owner, init, in_path if static else "", ports)
         return made
 
-    def tell(self, pod: Pod, owner: Owner | None = None, init: Sequence[str] = (), mirror: str = "") -> None:
+    def tell(
+        self,
+        pod: Pod,
+        owner: Owner | None = None,
+        init: Sequence[str] = (),
+        mirror: str = "",
+        ports: Sequence[int] = (),
+    ) -> None:
         """The API server learns of a pod that runs."""
         metadata: Object = {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid}
         if owner:
@@ -245,7 +254,7 @@ class LittleCluster:
             PODS,
             {
                 "metadata": metadata,
-                "spec": {"nodeName": NODE, "hostNetwork": pod.where is self.node},
+                "spec": {"nodeName": NODE, "hostNetwork": pod.where is self.node, "containers": _declared(ports)},
                 "status": {
                     "phase": "Running",
                     "startTime": pod.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -257,19 +266,21 @@ class LittleCluster:
             },
         )
 
-    def other_pod(self, full_name: str, address: str, owner: Owner) -> Namespace:
-        """On the other node; its programs run outside of any container of ours."""
+    def other_pod(self, full_name: str, address: str, owner: Owner, ports: Sequence[int] = ()) -> None:
+        """On the other node; its programs run outside of any container of ours. `ports`: see `pod`."""
         space, _, name = full_name.partition("/")
-        self.other_node.ip(f"addr add {address}/32 dev lo")
+        if address != OTHER4:
+            self.other_node.ip(f"addr add {address}/32 dev lo")
         metadata = {
             "name": name,
             "namespace": space,
+            "uid": str(uuid5(NAMESPACE_DNS, full_name)),
             "labels": {"pod-template-hash": owner.hash},
             "ownerReferences": [{"kind": owner.kind, "name": owner.name, "controller": True}],
         }
+        spec = {"nodeName": OTHER_NODE, "hostNetwork": address == OTHER4, "containers": _declared(ports)}
         status = {"phase": "Running", "startTime": "2026-01-01T00:00:00Z", "podIPs": [{"ip": address}]}
-        self.api.put(PODS, {"metadata": metadata, "spec": {"nodeName": OTHER_NODE}, "status": status})
-        return self.other_node
+        self.api.put(PODS, {"metadata": metadata, "spec": spec, "status": status})
 
     def end(self, pod: Pod) -> None:
         """Its programs end, its address is free, and the API server says so."""
@@ -303,17 +314,18 @@ class LittleCluster:
                 if port.node_port:
                     plane.add(self.node, Virtual("", port.node_port, ends, port.transport))
 
-    def slice(self, service: str, addresses: Sequence[str], ports: Sequence[Port]) -> None:
-        """What answers for a service, of one family."""
+    def slice(self, service: str, addresses: Sequence[str], ports: Sequence[Port], pod: str = "") -> None:
+        """What answers for a service, of one family. `pod`: the one that has the addresses, where that is said."""
         space, _, name = service.partition("/")
         family = "IPv6" if ":" in addresses[0] else "IPv4"
         labels = {"kubernetes.io/service-name": name}
+        target = {"targetRef": {"kind": "Pod", "uid": str(uuid5(NAMESPACE_DNS, pod))}} if pod else {}
         self.api.put(
             SLICES,
             {
                 "metadata": {"name": f"{name}-{family.lower()}", "namespace": space, "labels": labels},
                 "addressType": family,
-                "endpoints": [{"addresses": [each]} for each in addresses],
+                "endpoints": [{"addresses": [each], **target} for each in addresses],
                 "ports": [{"name": p.name, "port": p.target, "protocol": p.transport.upper()} for p in ports],
             },
         )
@@ -394,6 +406,11 @@ class LittleCluster:
 def little_cluster(folder: Path) -> Iterator[LittleCluster]:
     with ExitStack() as stack:
         yield LittleCluster(stack, folder)
+
+
+def _declared(ports: Sequence[int]) -> list[Object]:
+    """Containers, as the API server writes down those of a pod on a node's network."""
+    return [{"name": "any", "ports": [{"containerPort": port, "hostPort": port, "protocol": "TCP"} for port in ports]}]
 
 
 def _address(pod: Pod, six: bool) -> str:

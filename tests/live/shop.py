@@ -10,6 +10,7 @@ from live.cluster import (
     CLUSTER_DNS,
     NODE4,
     NODE6,
+    OTHER4,
     OTHER_NODE,
     ROUTER4,
     ROUTER6,
@@ -36,6 +37,9 @@ FIRST: Final = "shop/first"
 SECOND: Final = "shop/second"
 REMOTE: Final = "shop/remote-6c8d7b5f4-rrrrr"
 
+AGENT: Final = "monitoring/agent-zzzzz"
+BALANCER: Final = "kube-system/balancer-vvvvv"
+
 REMOTE4: Final = "10.244.2.5"
 INTERNET4: Final = ("203.0.113.80", "203.0.113.81")
 INTERNET6: Final = "2001:db8:113::80"
@@ -51,6 +55,10 @@ OUTSIDE_NAME: Final = "api.example.com"
 EXTERNAL_IP: Final = "198.51.100.7"
 
 PORT: Final = 8080
+EXPORTER_PORT: Final = 9100
+BALANCER_PORT: Final = 8443
+NOBODYS_PORT: Final = 10_250
+"""Of a node, and none of its pods."""
 NODE_PORT: Final = 30_080
 
 
@@ -77,22 +85,27 @@ def _pods(cluster: LittleCluster) -> None:
     cluster.pod(ONEOFF, 16, owner=Owner("Job", "oneoff"))
     cluster.pod(DNS, 17, owner=_deployment("coredns"), qos="")
     cluster.pod(PROXY, owner=Owner("DaemonSet", "kube-proxy"), containers=["kube-proxy"])
-    cluster.pod(EXPORTER, owner=Owner("DaemonSet", "exporter"), driver="cgroupfs", qos="besteffort")
+    exporter = Owner("DaemonSet", "exporter")
+    cluster.pod(EXPORTER, owner=exporter, driver="cgroupfs", qos="besteffort", ports=[EXPORTER_PORT])
     cluster.pod(API, static=True, containers=["kube-apiserver"])
     hierarchy = v1_root()
     if hierarchy:
         cluster.pod(OLDER, 18, driver="cgroupfs", hierarchy=hierarchy)
     cluster.other_pod(REMOTE, REMOTE4, _deployment("remote"))
+    # on the other node's network: one says its port, a service's slice tells that of the other
+    cluster.other_pod(AGENT, OTHER4, Owner("DaemonSet", "agent"), [EXPORTER_PORT])
+    cluster.other_pod(BALANCER, OTHER4, Owner("DaemonSet", "balancer"))
 
 
 def _servers(cluster: LittleCluster) -> None:
     for name, container in ((WEB, "web"), (CART_A, "cart"), (CART_B, "cart"), (STOCK, "stock")):
         serve(cluster, name, container, PORT, *map(cart_port, PLANES))
-    for name, container, port in ((EXPORTER, "exporter", 9100), (API, "kube-apiserver", 6443)):
+    for name, container, port in ((EXPORTER, "exporter", EXPORTER_PORT), (API, "kube-apiserver", 6443)):
         place = cluster.pods[name][container]
         listens = (f"{NODE4}:{port}", f"[{NODE6}]:{port}", f"10.244.1.1:{port}")
         servers.nginx_in(place, cluster.folder / container, listens=listens, port=port)
-    servers.nginx_in(cluster.other_node, cluster.folder / OTHER_NODE, listens=(str(PORT),), port=PORT)
+    others = tuple(str(port) for port in (PORT, EXPORTER_PORT, BALANCER_PORT, NOBODYS_PORT))
+    servers.nginx_in(cluster.other_node, cluster.folder / OTHER_NODE, listens=others, port=PORT)
     for port in (53, *map(dns_port, cluster.planes)):
         _dnsmasq(cluster.pods[DNS]["coredns"], cluster.planes, port)
 
@@ -149,6 +162,7 @@ def _services(cluster: LittleCluster) -> None:
     cluster.service("shop/web", ["10.96.0.20"], [Port(80, PORT)], [pods[WEB]], plane)
     stock = [Port(80, PORT, node_port=NODE_PORT)]
     cluster.service("shop/stock", ["10.96.0.30", EXTERNAL_IP], stock, [pods[STOCK]], plane)
+    cluster.slice("kube-system/balancer", [OTHER4], [Port(443, BALANCER_PORT)], BALANCER)
     cluster.service("default/kubernetes", ["10.96.0.1"], [Port(443, 6443)], [pods[API]], plane)
 
 

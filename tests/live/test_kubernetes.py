@@ -27,6 +27,7 @@ from live.cluster import (
     NODE,
     NODE4,
     NODE6,
+    OTHER4,
     OTHER_NODE,
     ROUTER4,
     LittleCluster,
@@ -35,16 +36,21 @@ from live.cluster import (
 )
 from live.dnat import PLANES, Plane, missing
 from live.shop import (
+    AGENT,
     API,
+    BALANCER,
+    BALANCER_PORT,
     CART_A,
     CART_B,
     DATABASE,
     DNS,
     EXPORTER,
+    EXPORTER_PORT,
     FIRST,
     INTERNET4,
     INTERNET6,
     MIGRATE,
+    NOBODYS_PORT,
     OLDER,
     ONEOFF,
     OUTSIDE_NAME,
@@ -61,7 +67,6 @@ from live.shop import (
 pytestmark = [pytest.mark.root, pytest.mark.live]
 
 PATIENCE = 15.0
-EXPORTER_PORT = 9100
 INTERVAL = 0.5
 
 #: Pods, and the workload that each belongs to.
@@ -82,6 +87,8 @@ WORKLOADS = {
     FIRST: "pod/first",
     SECOND: "pod/second",
     REMOTE: "deployment/remote",
+    AGENT: "daemonset/agent",
+    BALANCER: "daemonset/balancer",
 }
 
 
@@ -305,18 +312,31 @@ def _inside() -> Iterator[Case]:
         {client(WEB, "web", REMOTE4, PORT, pod(REMOTE, node=OTHER_NODE)): 2},
     )
     yield Case(
-        "pod to node, by all of its addresses",
+        "pod to a pod of the node's network, by all addresses of the node",
         both(
             get(WEB, "web", f"http://{NODE4}:{EXPORTER_PORT}/", 3),
             get(WEB, "web", f"http://{GATEWAY4}:{EXPORTER_PORT}/", 2),
             get(WEB, "web", f"http://[{NODE6}]:{EXPORTER_PORT}/", 1),
         ),
         {
-            client(WEB, "web", NODE4, EXPORTER_PORT, node(NODE)): 3,
-            client(WEB, "web", GATEWAY4, EXPORTER_PORT, node(NODE)): 2,
-            client(WEB, "web", NODE6, EXPORTER_PORT, node(NODE)): 1,
+            client(WEB, "web", NODE4, EXPORTER_PORT, pod(EXPORTER)): 3,
+            client(WEB, "web", GATEWAY4, EXPORTER_PORT, pod(EXPORTER)): 2,
+            client(WEB, "web", NODE6, EXPORTER_PORT, pod(EXPORTER)): 1,
             server(EXPORTER, "exporter", WEB4, EXPORTER_PORT, pod(WEB)): 5,
             server(EXPORTER, "exporter", WEB6, EXPORTER_PORT, pod(WEB)): 1,
+        },
+    )
+    yield Case(
+        "pod to another node, and to pods of its network",
+        both(
+            get(WEB, "web", f"http://{OTHER4}:{EXPORTER_PORT}/", 2),
+            get(WEB, "web", f"http://{OTHER4}:{BALANCER_PORT}/", 3),
+            get(WEB, "web", f"http://{OTHER4}:{NOBODYS_PORT}/", 1),
+        ),
+        {
+            client(WEB, "web", OTHER4, EXPORTER_PORT, pod(AGENT, node=OTHER_NODE)): 2,
+            client(WEB, "web", OTHER4, BALANCER_PORT, pod(BALANCER, "balancer", OTHER_NODE)): 3,
+            client(WEB, "web", OTHER4, NOBODYS_PORT, node(OTHER_NODE)): 1,
         },
     )
     yield Case(
@@ -635,16 +655,15 @@ def test_the_connection_tracking_of_the_node_was_asked(watched: Watched) -> None
 def test_topology_metrics(watched: Watched) -> None:
     found: Counter[Asked] = Counter()
     for labels, value in samples(watched, "kindling_topology_request_total"):
-        if labels["src_namespace"] and labels["dst_node"] + labels["dst_service"] and labels["dst_namespace"]:
+        # what plays the internet is a process of this machine
+        if labels["src_namespace"] and labels["dst_workload_kind"] not in {"", "process"}:
             dst = end(labels, "dst_", container=False)
             found[Asked(end(labels, "src_"), dst, labels["dst_ip"], int(labels["dst_port"]))] += int(value)
     wanted: Counter[Asked] = Counter()
     for row, n in expected().items():
         if row.role == "client" and row.peer != NOBODY:
-            # a server of this node is told by its own socket, which says more than the node's address
-            dst = pod(EXPORTER) if row.port == EXPORTER_PORT else row.peer
             address, port = row.backend if row.backend[0] else (row.remote_ip, row.port)
-            wanted[Asked(row.who._replace(node=NODE), dst, address, port)] += n
+            wanted[Asked(row.who._replace(node=NODE), row.peer, address, port)] += n
     assert found == wanted
 
 
@@ -665,7 +684,7 @@ def test_entity_metrics(watched: Watched) -> None:
 
 def test_workload_info(watched: Watched) -> None:
     found = {end(labels)[:3] for labels, _ in samples(watched, "kindling_k8s_workload_info") if labels["namespace"]}
-    silent = {REMOTE, *([] if v1_root() else [OLDER])}
+    silent = {REMOTE, AGENT, BALANCER, *([] if v1_root() else [OLDER])}
     assert found == {of_pod(each)[:3] for each in WORKLOADS if each not in silent}
 
 

@@ -39,7 +39,7 @@ FIELD_TEXTS: Final[dict[str, str]] = {
     "container_id": "First 12 characters of the container's id.",
     "pod": "Name of the pod; empty where a row stands for all pods of a workload.",
     "service": "Service of the cluster for which this endpoint answers.",
-    "peer_kind": "Who of the cluster the other end is: `pod`, `service`, `node`; empty if nobody.",
+    "peer_kind": "Whose address it is: `pod`, `service`, `node` (a pod on its network has it, too); empty: nobody's.",
     "peer_namespace": "Namespace of the other end.",
     "peer_workload_kind": "As `workload_kind`, of the other end; `service` or `node` where it is one.",
     "peer_workload": "Controller of the pod there, or behind a service; the service or node if none is known.",

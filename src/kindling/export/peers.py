@@ -107,7 +107,7 @@ class Endpoints:
         return here(workload, self._node, peer.service if peer else "")
 
     def _agree(self, workload: Workload, peer: Peer) -> bool:
-        """Whoever answered at a pod's address before may have been another pod."""
-        if peer.pod:
-            return (workload.namespace, workload.pod) == (peer.namespace, peer.pod)
-        return peer.kind == "node" and peer.node == self._node
+        """Whoever answered at a pod's address before may have been another pod. At a node's own socket knows best."""
+        if peer.kind == "node":
+            return peer.node == self._node
+        return bool(peer.pod) and (workload.namespace, workload.pod) == (peer.namespace, peer.pod)

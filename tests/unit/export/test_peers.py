@@ -17,6 +17,7 @@ WEB = Workload("deployment", "web", "shop", container="nginx", pod="web-1", cont
 DB = Peer("pod", "pay", "statefulset", "db", "db-0", "db", "n2", "192.0.2.2")
 CLIENT = Peer("pod", "shop", "cronjob", "report", "report-1", node="n2")
 NODE = Peer("node", "", "node", "n1", node="n1", node_ip="192.0.2.1")
+HOST_POD = replace(NODE, namespace="kube", workload_kind="daemonset", workload_name="exporter", pod="exporter-1")
 
 
 def shown(view: Snapshot, name: str, exporter: Exporter | None = None) -> list[dict[str, str]]:
@@ -117,6 +118,8 @@ SERVERS = {("10.1.0.9", 80): WEB, ("192.0.2.1", 80): NGINX}
             Side("n1", "shop", "deployment", "web", "front", "web-1", "nginx", "0123456789ab"),
         ),
         (("192.0.2.1", 80), NODE, Side("n1", "", "unit", "nginx.service")),
+        (("192.0.2.1", 80), HOST_POD, Side("n1", "", "unit", "nginx.service")),
+        (("192.0.2.1", 81), HOST_POD, Side("n1", "kube", "daemonset", "exporter", "", "exporter-1")),
         (("192.0.2.1", 81), NODE, Side("n1", "", "node", "n1")),
         (("192.0.2.1", 80), replace(NODE, node="n2"), Side("n2", "", "node", "n1")),
     ],

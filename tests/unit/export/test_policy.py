@@ -139,6 +139,12 @@ def test_nodes() -> None:
     assert "remote-node" in written([node], [], "cilium")[0]["spec"]["egress"][0]["toEntities"]
 
 
+def test_a_pod_on_a_nodes_network_is_none_to_policies() -> None:
+    """No selector of pods matches it."""
+    pod = {**PEER, "peer_kind": "node", "peer_namespace": "kube", "peer_workload": "exporter", "peer_pod": "exporter-1"}
+    assert written([pod], [])[0]["spec"]["egress"][0]["to"] == [{"ipBlock": {"cidr": "10.2.0.9/32"}}]
+
+
 def test_what_never_answered_is_not_allowed() -> None:
     text = policies(seen_of([], [{**API, "connections": 0, "failures": 4}]), "kubernetes")
     assert yaml.safe_load(text)["spec"]["egress"] == []
