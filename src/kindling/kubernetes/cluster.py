@@ -184,7 +184,7 @@ class Cluster:
             self.services.keep_only_slices(change.uids)
         elif isinstance(change.object, EndpointSlice):
             if change.action == "put":
-                self.services.put_slice(change.object)
+                self.services.put_slice(change.object, self.pods.told_apart)
             else:
                 self.services.delete_slice(change.object.metadata.uid)
 

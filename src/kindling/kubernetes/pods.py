@@ -118,6 +118,11 @@ class Pods:
     def at(self, address: str, when: float) -> KnownPod | None:
         return self._claims.at(address, when)
 
+    def told_apart(self, uid: str) -> bool:
+        """Whether a pod has an address of its own; False where it is not known (yet)."""
+        pod = self._by_uid.get(uid)
+        return pod is not None and not pod.host_network
+
     def on_node(
         self, node: str, address: str, port: int, transport: str, when: float, listed: Collection[str] = ()
     ) -> KnownPod | None:

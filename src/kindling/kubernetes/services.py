@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from kindling.kubernetes.objects import EndpointSlice, Service
@@ -42,7 +42,7 @@ class _Slice:
     ports: tuple[tuple[str, int, str], ...] = ()
     """(tcp or udp, port, name)"""
     pods: tuple[tuple[str, str], ...] = ()
-    """(address, uid), where it says so."""
+    """(address, uid), as far as they are needed."""
 
 
 class Services:
@@ -95,9 +95,10 @@ class Services:
         for uid in [uid for uid in self._by_uid if uid not in uids]:
             self.delete(uid)
 
-    def put_slice(self, found: EndpointSlice) -> None:
+    def put_slice(self, found: EndpointSlice, told_apart: Callable[[str], bool] = lambda _: False) -> None:
+        """`told_apart`: pods, by uid, that have an address of their own: that they answer need not be remembered."""
         uid = found.metadata.uid
-        known = _known_slice(found)
+        known = _known_slice(found, told_apart)
         if self._slices.get(uid) == known:
             return
         self.delete_slice(uid)
@@ -226,7 +227,7 @@ def _known(service: Service) -> KnownService:
     )
 
 
-def _known_slice(found: EndpointSlice) -> _Slice:
+def _known_slice(found: EndpointSlice, told_apart: Callable[[str], bool]) -> _Slice:
     labels = found.metadata.labels
     service = labels.service if labels else ""
     ports = tuple(((each.protocol or "TCP").lower(), each.port or 0, each.name or "") for each in found.ports or ())
@@ -244,7 +245,7 @@ def _known_slice(found: EndpointSlice) -> _Slice:
         pods=tuple(
             (address, endpoint.target_ref.uid)
             for endpoint in found.endpoints or ()
-            if endpoint.target_ref and endpoint.target_ref.kind == "Pod"
+            if endpoint.target_ref and endpoint.target_ref.kind == "Pod" and not told_apart(endpoint.target_ref.uid)
             for address in endpoint.addresses or ()
         ),
     )

@@ -360,6 +360,7 @@ def test_of_two_pods_that_may_have_a_port_none_is_named() -> None:
     assert pod_at(made, 9100, when=NOW + 2) == "", "what it lists is another one"
     put(made, EndpointSlice, slice_("metrics", NODE4, 9100, "e7", pods=["exporter-1", "web-77-1", "nobody"]))
     assert pod_at(made, 9100, when=NOW + 2) == "exporter-1", "others that it lists are not on that network"
+    assert made.services.pods_at(NODE4, 9100, "tcp") == {"exporter-1", "nobody"}, "who is not needed is not kept"
 
 
 @pytest.mark.parametrize("gone", ["deleted", "ended", "not listed any more"])
