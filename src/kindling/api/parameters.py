@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from kindling.api.problems import Problem
 from kindling.export.filters import EVIDENCES, LONGEST_VALUE, MOST_VALUES, ROLES, TRANSPORTS, Filter
+from kindling.model import FAILURE_NAMES
 
 #: More parameters than that ask nothing sensible.
 MOST_PARAMETERS: Final = 256
@@ -108,7 +109,7 @@ FILTERS: Final = {
         ),
         one_of("evidence", "How the name of the other end is known.", EVIDENCES, many=True),
         words("status", f"Status of requests, as number or word. {_STARS}", many=True),
-        words("reason", "Why an event was kept: `slow`, `error`, `refused`, `timeout` ...", many=True),
+        one_of("reason", "Why an event was kept.", ("slow", "error", *FAILURE_NAMES), many=True),
         words(
             "search", "Part of a workload, pod, service, namespace, name, address, operation or status; of either end."
         ),

@@ -21,6 +21,8 @@ TIMEOUT_SECONDS = 10
 
 Parameters = Mapping[str, str | int] | Iterable[tuple[str, str | int]]
 
+#: As OpenSSL calls an answer in plain text.
+_NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -61,10 +63,25 @@ def fetch(agent: Agent | str, path: str, parameters: Parameters = ()) -> dict[st
         problem.hint = "Name the authority of its certificate with --ca-file."
         raise problem from None
     except (OSError, http.client.HTTPException) as error:
-        raise UnreachableError(agent.url, _reason(error)) from None
+        raise _unreachable(agent.url, error) from None
     finally:
         connection.close()
     return _decode(agent.url, response.status, body)
+
+
+def _unreachable(url: str, error: Exception) -> UnreachableError:
+    """With a hint where one side speaks TLS and the other does not."""
+    import http.client
+    import ssl
+
+    reason, hint = _reason(error), ""
+    if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+        reason, hint = "what answers there speaks no TLS", f"Try http://{url.partition('://')[2]}."
+    elif isinstance(error, http.client.RemoteDisconnected) and url.startswith("http:"):
+        hint = f"If the agent has a certificate, try https://{url.partition('://')[2]}."
+    problem = UnreachableError(url, reason)
+    problem.hint = hint or problem.hint
+    return problem
 
 
 def agent_port(url: str) -> int:

@@ -11,7 +11,7 @@ from kindling.cli import options, watching
 from kindling.cli.client import Agent, fetch
 from kindling.cli.external_tables import ENTRIES, GROUPINGS, table_of
 from kindling.cli.options import Filters
-from kindling.cli.show import Question, effective_limit, show, show_again
+from kindling.cli.show import Question, as_asked, effective_limit, show, show_again
 from kindling.cli.times import TIME
 
 #: Something is new: for scripts that ask with --new-since.
@@ -87,6 +87,8 @@ def command(
             return answer_offline(data, path, question)
         return fetch(agent, path, question)
 
+    if not history:
+        table = as_asked(table, question)
     if watch is not None:
         show_again(table, ask, output, watch)
     answer = ask()

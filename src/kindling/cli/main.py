@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -34,6 +35,8 @@ COMMANDS: Final = {
 }
 
 INTERRUPTED: Final = 130
+#: Why a file takes no more of the output.
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 _HELP: Final = """\
 Shows who on this host talks to whom, and to which hosts outside it.
@@ -109,14 +112,22 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return _nobody_reads()
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _give_up_output()
+        return _complain(KindlingError(f"The output cannot be written: {(error.strerror or '').lower()}."))
 
 
 def _nobody_reads() -> int:
-    """The reader has seen enough (`kindling flows | head`): that is no failure, and the interpreter need not complain
-    about it at its end.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """The reader has seen enough (`kindling flows | head`): that is no failure."""
+    _give_up_output()
     return 0
+
+
+def _give_up_output() -> None:
+    """The interpreter need not try again at its end, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(error: KindlingError) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -20,6 +21,8 @@ from kindling.export.table import Table
 TABLE_LIMIT = 50
 
 Question = list[tuple[str, str | int]]
+#: What leaves no row out of the total.
+_NO_FILTERS: Final = frozenset({"limit", "sort", "group_by"})
 
 
 def asking_command(table: Table, help_text: str) -> click.Command:
@@ -42,6 +45,7 @@ def asking_command(table: Table, help_text: str) -> click.Command:
 def ask_and_show(agent: Agent, table: Table, question: Question, *, output: str, watch: float | None) -> None:
     """Once, or again and again."""
     watching.check(output, watch)
+    table = as_asked(table, question)
 
     def ask() -> dict[str, Any]:
         return fetch(agent, f"/api/v1/{table.name}", question)
@@ -49,6 +53,12 @@ def ask_and_show(agent: Agent, table: Table, question: Question, *, output: str,
     if watch is not None:
         show_again(table, ask, output, watch)
     show(table, ask(), output)
+
+
+def as_asked(table: Table, question: Question) -> Table:
+    """A table that says of itself why it is empty: nothing was seen, or nothing fits what was asked for."""
+    filtered = any(name not in _NO_FILTERS for name, _ in question)
+    return replace(table, empty="Nothing fits the filters.") if filtered else table
 
 
 def show_again(table: Table, ask: Callable[[], dict[str, Any]], output: str, seconds: float) -> NoReturn:

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from certificates import Authority, authority
 from fixed_agent import serving
 from kindling.cli.client import Agent, agent_port, fetch
+from kindling.config import Server
 from kindling.errors import BusyError, InputError, KindlingError, PrivilegeError, SettingError, UnreachableError
 
 
@@ -113,8 +114,21 @@ def test_certificates(tmp_path: Path) -> None:
 
 
 def test_no_tls_on_the_other_side() -> None:
-    with answering(200, b"{}") as (url, _), pytest.raises(UnreachableError):
+    with answering(200, b"{}") as (url, _), pytest.raises(UnreachableError) as raised:
         fetch(url.replace("http:", "https:"), "/x")
+    assert "speaks no TLS" in raised.value.message
+    assert raised.value.hint == f"Try {url}."
+
+
+def test_tls_on_the_other_side_only(trusted: Authority) -> None:
+    cert, key = trusted.issue("agent")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise NotImplementedError
+
+    with serving(app, Server(tls_cert=cert, tls_key=key)) as url, pytest.raises(UnreachableError) as raised:
+        fetch(url.replace("https:", "http:"), "/x")
+    assert url in raised.value.hint
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,30 @@ def test_limit_and_sort(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert [row["opened"] for row in json.loads(capsys.readouterr().out)["rows"]] == [1, 2]
 
 
+@pytest.mark.parametrize("command", ["flows", "external", "events"])
+def test_filters_that_nothing_fits(command: str, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "--url", url, "--workload", "nobody", "--limit", "3"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Nothing fits the filters.\n")
+    assert "was seen yet" not in out
+
+
+@pytest.mark.parametrize("arguments", [["flows"], ["flows", "-o", "json"], ["events", "-o", "csv"], ["--help"]])
+def test_a_full_disk_is_told(arguments: list[str], url: str) -> None:
+    environment = {**os.environ, "KINDLING_URL": url}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kindling.cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            check=False,
+        )
+    assert done.stderr == "kindling: The output cannot be written: no space left on device.\n"
+    assert done.returncode == 1
+
+
 def test_without_an_agent(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["flows", "--url", CLOSED]) == 5
     err = capsys.readouterr().err

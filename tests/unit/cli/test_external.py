@@ -98,7 +98,7 @@ def test_markdown_is_only_text(data: str, capsys: pytest.CaptureFixture[str]) ->
 
 def test_nothing_to_show(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["external", "--data", data, "--destination", "nobody"]) == 0
-    assert "No connection to a destination outside this host" in capsys.readouterr().out
+    assert "Nothing fits the filters." in capsys.readouterr().out
     (tmp_path / "empty").mkdir()
     assert run(["external", "--data", str(tmp_path / "empty")]) == 2
     assert "--data" in capsys.readouterr().err
