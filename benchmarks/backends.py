@@ -106,7 +106,7 @@ class Run:
 
     def __init__(self, link: socket.socket) -> None:
         self.asker = Asker(Conntrack(link))
-        self.backends = Backends(known_services(), lambda _address, _when: None)
+        self.backends = Backends(known_services(), lambda _endpoint, _transport, _when: None)
         self.backends.ask(self.asker)
         self.now = 1_700_000_000.0
         self.here = 0.0

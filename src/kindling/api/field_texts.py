@@ -48,6 +48,7 @@ FIELD_TEXTS: Final[dict[str, str]] = {
     "peer_node": "Node of the other end.",
     "peer_ip": "Behind a service: address of the pod that answers, where it is known.",
     "peer_port": "Behind a service: port of that pod, or of all its pods; else 0.",
+    "peer_host_network": "The pod there, or behind the service, has the address of its node (`hostNetwork`).",
     "peer_backends": "Behind a service: all who were seen to answer, `NAMESPACE/POD`; empty where nobody is known.",
     "pid": "Process id of the first process that was seen, or of the event's.",
     "comm": "Short name of the process.",

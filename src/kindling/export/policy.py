@@ -96,7 +96,7 @@ def seen_of(flows: Iterable[Record], external: Iterable[Record]) -> Seen:
         if record.get("role") != "client" or record.get("scope") == "loopback":
             continue
         if record.get("peer_kind") or record.get("scope") == "own":
-            _add(seen, record, [record.get("remote_ip", "")])
+            _add(seen, record, [_reached(record)])
     for record in external:
         _add(seen, record, record.get("addresses") or [])
     return seen
@@ -130,6 +130,11 @@ def _add(seen: Seen, record: Record, addresses: Iterable[Any]) -> None:
     uses.setdefault(target, Use()).add(record, found)
 
 
+def _reached(record: Record) -> object:
+    """The address that a rule has to allow, if it has to be one."""
+    return (record.get("peer_host_network") and record.get("peer_ip")) or record.get("remote_ip", "")
+
+
 def _owner(record: Record) -> Owner | None:
     namespace, name = _object(record.get("namespace")), _object(record.get("workload"))
     return Owner(namespace, _plain(record.get("workload_kind", "")), name) if namespace and name else None
@@ -141,9 +146,17 @@ def _target(record: Record, addresses: list[str]) -> Target | None:
         return None
     kind, namespace = record.get("peer_kind"), _object(record.get("peer_namespace"))
     workload, service = _object(record.get("peer_workload")), _object(record.get("peer_service"))
-    if kind == "node":
+    hosted = kind == "service" and record.get("peer_host_network")
+    if kind == "node" or (hosted and record.get("peer_ip")):
+        port = _count(record, "peer_port") or port
         return Target(0, "node", "", "", transport, port) if addresses else None
-    if kind in {"pod", "service"} and namespace and workload and record.get("peer_workload_kind") != "service":
+    if (
+        kind in {"pod", "service"}
+        and not hosted
+        and namespace
+        and workload
+        and record.get("peer_workload_kind") != "service"
+    ):
         port = _count(record, "peer_port") or port  # rules are about ports of pods, not of services
         return Target(0, "pod", namespace, workload, transport, port)
     if kind in {"pod", "service"} and namespace and (service or workload):

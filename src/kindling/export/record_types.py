@@ -34,6 +34,7 @@ class PeerRecord(TypedDict):
     peer_node: str
     peer_ip: str
     peer_port: int
+    peer_host_network: bool
 
 
 class EndpointRecord(WorkloadRecord, PeerRecord):

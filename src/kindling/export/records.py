@@ -51,6 +51,7 @@ def peer(found: Peer | None) -> PeerRecord:
         "peer_node": found.node,
         "peer_ip": found.backend_ip,
         "peer_port": found.backend_port,
+        "peer_host_network": found.host_network,
     }
 
 

@@ -29,6 +29,7 @@ _OF_PEER: Final = {
     "peer_pod": "pod",
     "peer_service": "service",
     "peer_node": "node",
+    "peer_host_network": "host_network",
 }
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from kindling.kubernetes.behind import SharedControllers
+from kindling.kubernetes.behind import PodAt, SharedControllers
 from kindling.kubernetes.conntrack import Endpoint
 from kindling.kubernetes.lookups import PER_SECOND, Asked, Lookup, Pair, Questions
 from kindling.kubernetes.meetings import Meeting, Meetings
@@ -63,7 +63,7 @@ class _Known:
 
 
 class Backends:
-    """`pod_at`: who has an address at a time. `node`: the name of this one. `node_ip`: the address of a node.
+    """`pod_at`: who has an endpoint at a time. `node`: the name of this one. `node_ip`: the address of a node.
 
     `node_at`: the node that has an address.
     """
@@ -71,7 +71,7 @@ class Backends:
     def __init__(
         self,
         services: Services,
-        pod_at: Callable[[str, float], KnownPod | None],
+        pod_at: PodAt,
         node: str = "",
         node_ip: Callable[[str], str] = lambda _: "",
         node_at: Callable[[str], str] = lambda _: "",
@@ -143,15 +143,23 @@ class Backends:
     # --- questions ------------------------------------------------------------------------------
 
     def peer(self, service: Peer, client: str, address: str, port: int, transport: str) -> Peer:
-        """The service, with its pod where exactly one answers this client, or else the controller of all its pods."""
+        """The service, with its pod where exactly one answers this client, or else the controller of all its pods.
+
+        Pods of another namespace (somebody lists them by hand) are not named: the namespace is the service's.
+        """
         pair = Pair(client, address, port, transport)
         known = self._pairs.get(pair)
         listed = self._listed(pair)
-        pod = known.pod if known else self._only(listed)
-        if pod is None:
+        pod = known.pod if known else self._only(listed, transport)
+        if pod is None or pod.namespace != service.namespace:
             shared = self._shared.of((address, port, transport), listed, self._now)
-            kind, name = shared.controller if shared else (service.workload_kind, service.workload_name)
-            return replace(service, workload_kind=kind, workload_name=name, backend_port=shared.port if shared else 0)
+            if shared is None or shared.namespace != service.namespace:
+                return service
+            kind, name = shared.controller
+            hosted = shared.host_network
+            return replace(
+                service, workload_kind=kind, workload_name=name, backend_port=shared.port, host_network=hosted
+            )
         answering = known.found if known and known.found else listed
         ip, its_port = min((each for each in answering if each[0] in pod.addresses), default=("", 0))
         return replace(
@@ -163,6 +171,7 @@ class Backends:
             node_ip=self._node_ip(pod.node),
             backend_ip=ip,
             backend_port=its_port or port,
+            host_network=pod.host_network,
         )
 
     def endpoints(self, client: str, address: str, port: int, transport: str) -> tuple[Endpoint, ...]:
@@ -175,7 +184,7 @@ class Backends:
 
     def of(self, client: str, address: str, port: int, transport: str) -> tuple[str, ...]:
         """The same as text: NAMESPACE/POD, or ADDRESS:PORT where no pod has the address."""
-        return tuple(self._text(each) for each in self.endpoints(client, address, port, transport))
+        return tuple(self._text(each, transport) for each in self.endpoints(client, address, port, transport))
 
     def stats(self) -> dict[str, float]:
         """`held_back`: new pairs that found no room in a second. `unresolved`: pairs of which nothing is known."""
@@ -209,7 +218,7 @@ class Backends:
             if known is None:
                 return
             known.opened += opened
-            if peer.pod != (known.pod.name if known.pod else ""):
+            if peer.pod != (known.pod.name if known.pod and known.pod.namespace == peer.namespace else ""):
                 self._changed.add(labels.remote_ip)
         else:
             self._direct.meet(labels.local_ip, (labels.remote_ip, labels.port), labels.transport, self._now)
@@ -231,7 +240,9 @@ class Backends:
         if len(self._pairs) >= _PAIRS:
             self._forget(next(iter(self._pairs)))
         listed = self._listed(pair)
-        known = self._pairs[pair] = _Known(self._now, self._now, pod=self._only(listed), resolved=len(listed) == 1)
+        known = self._pairs[pair] = _Known(
+            self._now, self._now, pod=self._only(listed, pair.transport), resolved=len(listed) == 1
+        )
         self._resolved += known.resolved
         self._of_client.setdefault(pair.client, set()).add(pair)
         self._calling[pair.address] = self._calling.get(pair.address, 0) + 1
@@ -330,7 +341,8 @@ class Backends:
         """Whether exactly one pod answers, and whether that is news."""
         found = self.endpoints(*pair)
         self._resolve(known, found=bool(found))
-        pod = self._only(frozenset(found)) if len(found) == 1 and self._sure(pair, known, found[0]) else None
+        sure = len(found) == 1 and self._sure(pair, known, found[0])
+        pod = self._only(frozenset(found), pair.transport) if sure else None
         shared_is_news = self._shared.look(pair[1:], self._listed(pair), self._now)
         if pod != known.pod or shared_is_news:
             known.pod = pod
@@ -355,12 +367,12 @@ class Backends:
             return False  # a server of UDP does not count its clients' sockets
         return met[only].connections == known.opened
 
-    def _only(self, endpoints: frozenset[Endpoint]) -> KnownPod | None:
+    def _only(self, endpoints: frozenset[Endpoint], transport: str) -> KnownPod | None:
         """The pod of the only endpoint."""
         if len(endpoints) != 1:
             return None
-        ((address, _),) = endpoints
-        return self._pod_at(address, self._now)
+        (only,) = endpoints
+        return self._pod_at(only, transport, self._now)
 
     def _listed(self, pair: Pair) -> frozenset[Endpoint]:
         """Endpoints that can answer at the address of a service: those of its family."""
@@ -372,8 +384,8 @@ class Backends:
             listed = self._listed_now[key] = frozenset(each for each in found if (":" in each[0]) == six)
         return listed
 
-    def _text(self, endpoint: Endpoint) -> str:
-        pod = self._pod_at(endpoint[0], self._now)
+    def _text(self, endpoint: Endpoint, transport: str) -> str:
+        pod = self._pod_at(endpoint, transport, self._now)
         if pod:
             return f"{pod.namespace}/{pod.name}"
         address, port = endpoint

@@ -15,16 +15,23 @@ Called = tuple[str, int, str]
 """Address, port, transport of a service."""
 
 
+PodAt = Callable[[Endpoint, str, float], "KnownPod | None"]
+"""Which pod has an endpoint of a transport at a time (unix seconds)."""
+
+
 class Shared(NamedTuple):
     controller: Controller
     port: int
     """Of all pods; 0 where they have several."""
+    namespace: str
+    host_network: bool = False
+    """One of them, at least, has its node's address."""
 
 
 class SharedControllers:
     """Remembers the answer: endpoints are looked through once an interval, and only where somebody calls."""
 
-    def __init__(self, pod_at: Callable[[str, float], KnownPod | None]) -> None:
+    def __init__(self, pod_at: PodAt) -> None:
         self._pod_at = pod_at
         self._known: dict[Called, Shared | None] = {}
         self._looked: set[Called] = set()
@@ -35,7 +42,7 @@ class SharedControllers:
 
     def of(self, called: Called, endpoints: Iterable[Endpoint], now: float) -> Shared | None:
         if called not in self._known:
-            self._known[called] = self._find(endpoints, now, None)
+            self._known[called] = self._find(called[2], endpoints, now, None)
         return self._known[called]
 
     def look(self, called: Called, endpoints: Iterable[Endpoint], now: float) -> bool:
@@ -44,19 +51,22 @@ class SharedControllers:
             return False
         self._looked.add(called)
         before = self._known.get(called)
-        self._known[called] = found = self._find(endpoints, now, before)
+        self._known[called] = found = self._find(called[2], endpoints, now, before)
         return found != before
 
     def keep_only(self, called: set[Called]) -> None:
         for each in self._known.keys() - called:
             del self._known[each]
 
-    def _find(self, endpoints: Iterable[Endpoint], now: float, before: Shared | None) -> Shared | None:
+    def _find(self, transport: str, endpoints: Iterable[Endpoint], now: float, before: Shared | None) -> Shared | None:
         """While no pod of them is told, what was known before."""
-        found = [(pod.controller, port) for address, port in endpoints if (pod := self._pod_at(address, now))]
+        found = [(pod, each[1]) for each in endpoints if (pod := self._pod_at(each, transport, now))]
         if not found:
             return before
-        controllers, ports = {controller for controller, _ in found}, {port for _, port in found}
-        if len(controllers) > 1:
+        owners = {(pod.controller, pod.namespace) for pod, _ in found}
+        if len(owners) > 1:
             return None
-        return Shared(found[0][0], found[0][1] if len(ports) == 1 else 0)
+        (owner,), ports = owners, {port for _, port in found}
+        controller, namespace = owner
+        host_network = any(pod.host_network for pod, _ in found)
+        return Shared(controller, ports.pop() if len(ports) == 1 else 0, namespace, host_network)

@@ -37,7 +37,7 @@ class Cluster:
         self.pods = Pods(node)
         self.services = Services()
         self.nodes = Nodes()
-        self.backends = Backends(self.services, self.pods.at, node, self.nodes.ip, self.nodes.at)
+        self.backends = Backends(self.services, self._pod_at, node, self.nodes.ip, self.nodes.at)
         self.version = 0
         """Rises with each change."""
         self.read_calls: Callable[[], Calls] | None = None
@@ -128,9 +128,19 @@ class Cluster:
 
     def _on_node(self, node: str, address: str, port: int, transport: str, when: float) -> Peer:
         """A node, and the pod that answers at its port, where that is told of one."""
-        listed = self.services.pods_at(address, port, transport)
-        pod = self.pods.on_node(node, address, port, transport, when, listed)
+        pod = self._pod_on_node(node, address, port, transport, when)
         return node_peer(node, self.services.behind(address, port), self.nodes.ip(node), pod)
+
+    def _pod_on_node(self, node: str, address: str, port: int, transport: str, when: float) -> KnownPod | None:
+        listed = self.services.pods_at(address, port, transport)
+        return self.pods.on_node(node, address, port, transport, when, listed)
+
+    def _pod_at(self, endpoint: tuple[str, int], transport: str, when: float) -> KnownPod | None:
+        """Which pod is behind an endpoint of a service."""
+        address, port = endpoint
+        pod = self.pods.at(address, when)
+        node = "" if pod else self.nodes.at(address)
+        return self._pod_on_node(node, address, port, transport, when) if node else pod
 
     def saw(self, labels: FlowLabels, opened: int, client_port: int) -> None:
         """A row with a peer counted something: see `Backends.saw`."""
@@ -213,7 +223,10 @@ def node_peer(node: str, behind: str = "", node_ip: str = "", pod: KnownPod | No
     if pod is None:
         return peer
     kind, name = pod.controller.kind, pod.controller.name
-    return replace(peer, namespace=pod.namespace, workload_kind=kind, workload_name=name, pod=pod.name)
+    hosted = pod.host_network
+    return replace(
+        peer, namespace=pod.namespace, workload_kind=kind, workload_name=name, pod=pod.name, host_network=hosted
+    )
 
 
 def _name(service: str) -> str:

@@ -28,6 +28,8 @@ class Peer:
     backend_ip: str = ""
     """Address of the pod behind a service."""
     backend_port: int = 0
+    host_network: bool = False
+    """The pod, or that behind the service, has the address of its node."""
 
 
 UNKNOWN_POD: Final = Peer("pod")

@@ -143,6 +143,12 @@ def test_a_pod_on_a_nodes_network_is_none_to_policies() -> None:
     """No selector of pods matches it."""
     pod = {**PEER, "peer_kind": "node", "peer_namespace": "kube", "peer_workload": "exporter", "peer_pod": "exporter-1"}
     assert written([pod], [])[0]["spec"]["egress"][0]["to"] == [{"ipBlock": {"cidr": "10.2.0.9/32"}}]
+    behind = {**PEER, "peer_kind": "service", "peer_service": "metrics", "peer_host_network": True, "peer_port": 9100}
+    (rule,) = written([{**behind, "peer_ip": "192.0.2.1"}], [])[0]["spec"]["egress"]
+    assert rule == {"to": [{"ipBlock": {"cidr": "192.0.2.1/32"}}], "ports": [{"protocol": "TCP", "port": 9100}]}
+    text = policies(seen_of([{**behind, "peer_ip": ""}], []), "kubernetes")
+    assert "# CHECK: a policy allows pods, no Service" in text, "they are several"
+    assert yaml.safe_load(text)["spec"]["egress"] == []
 
 
 def test_what_never_answered_is_not_allowed() -> None:

@@ -178,6 +178,7 @@ def test_records_say_who_is_at_the_other_end() -> None:
         "peer_node": "n2",
         "peer_ip": "",
         "peer_port": 0,
+        "peer_host_network": False,
         "peer_backends": [],
     }
     nobody = {key: value for key, value in FLOWS.record(flow()).items() if key.startswith("peer_")}

@@ -13,7 +13,7 @@ from kindling.kubernetes.backends import Backends
 from kindling.kubernetes.conntrack import Endpoint
 from kindling.kubernetes.lookups import PER_SECOND, Pair, Question
 from kindling.kubernetes.objects import EndpointSlice, Pod, Service
-from kindling.kubernetes.pods import Pods
+from kindling.kubernetes.pods import KnownPod, Pods
 from kindling.kubernetes.services import Services
 from kindling.model.labels import FlowLabels, Role, Transport
 from kindling.model.peer import Peer
@@ -56,9 +56,12 @@ class World:
         ports = [{"name": "http", "port": 80}, {"name": "admin", "port": 9000}]
         self.service("web", VIP, ports)
         self.slice("web", *endpoints)
-        self.backends = Backends(self.services, self.pods.at, "n1", lambda node: f"ip of {node}")
+        self.backends = Backends(self.services, self.pod_at, "n1", lambda node: f"ip of {node}")
         if kernel:
             self.backends.ask(kernel)
+
+    def pod_at(self, endpoint: Endpoint, _transport: str, when: float) -> KnownPod | None:
+        return self.pods.at(endpoint[0], when)
 
     def pod(self, name: str, address: str, node: str = "n1") -> None:
         found = {

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from kindling.kubernetes.cluster import Cluster
 from kindling.kubernetes.objects import EndpointSlice, Node, Pod, Service
 from kindling.kubernetes.reflect import Change
+from kindling.model import Workload
+from kindling.model.labels import FlowLabels, Transport
 from kindling.model.peer import UNKNOWN_POD, Peer
 
 NOW = 1_700_000_000.0
@@ -289,7 +291,9 @@ def test_nobody_answers_at_a_port_of_the_nodes_that_is_called_at_a_service() -> 
 
 NODE4 = "192.168.0.1"
 DAEMON = {"ownerReferences": [{"kind": "DaemonSet", "name": "exporter", "controller": True}]}
-EXPORTER = replace(NODE, namespace="shop", workload_kind="daemonset", workload_name="exporter", pod="exporter-1")
+EXPORTER = replace(
+    NODE, namespace="shop", workload_kind="daemonset", workload_name="exporter", pod="exporter-1", host_network=True
+)
 
 
 def host_port(port: int, **more: Any) -> dict[str, Any]:
@@ -383,6 +387,60 @@ def test_a_port_that_another_pod_gets(gone: str) -> None:
     assert at == {9: "exporter-1", 11: "", 16: "exporter-2"}
     made.pods.expire(NOW + 11)
     assert pod_at(made, 9100, when=NOW + 9) == ""
+
+
+def put_metrics(made: Cluster, *addresses: str) -> None:
+    metadata = {"name": "metrics", "namespace": "shop", "uid": "s7"}
+    put(made, Service, {"metadata": metadata, "spec": {"clusterIP": "10.96.0.70", "ports": [{"port": 80}]}})
+    for address in addresses:
+        put(made, EndpointSlice, slice_("metrics", address, 9100, f"e{address}"))
+    made.refresh(NOW)
+
+
+METRICS = Peer("service", "shop", "daemonset", "exporter", service="metrics", backend_port=9100, host_network=True)
+
+
+def test_a_service_whose_pod_is_on_the_nodes_network() -> None:
+    made = cluster()
+    put_host_pod(made, "exporter-1", host_port(9100))
+    put_metrics(made, NODE4)
+    found = made.peer("10.96.0.70", 80, "tcp", NOW, "10.1.0.5")
+    assert found == replace(METRICS, pod="exporter-1", node="n1", backend_ip=NODE4)
+    assert made.backends.of("10.1.0.5", "10.96.0.70", 80, "tcp") == ("shop/exporter-1",)
+
+
+def test_a_service_whose_pods_are_on_the_networks_of_nodes() -> None:
+    made = cluster()
+    addresses = [{"type": "InternalIP", "address": "192.168.0.2"}]
+    put(made, Node, {"metadata": {"name": "n2", "uid": "n2"}, "status": {"addresses": addresses}})
+    put_host_pod(made, "exporter-1", host_port(9100))
+    put(made, Pod, pod("exporter-2", "192.168.0.2", host=True, node="n2", ports=[host_port(9100)], metadata=DAEMON))
+    put_metrics(made, NODE4, "192.168.0.2")
+    assert made.peer("10.96.0.70", 80, "tcp", NOW, "10.1.0.5") == METRICS
+
+
+def test_a_service_that_lists_pods_of_another_namespace() -> None:
+    """As default/kubernetes may do it: the namespace in labels is the service's, so it names no pod."""
+    made = cluster()
+    metadata = {**DAEMON, "namespace": "kube-system"}
+    put(made, Pod, pod("exporter-1", NODE4, host=True, ports=[host_port(9100)], metadata=metadata))
+    put_metrics(made, NODE4)
+    called: tuple[str, int, Transport] = ("10.96.0.70", 80, "tcp")
+    for _ in range(2):
+        found = made.peer(*called, NOW, "10.1.0.5")
+        assert found == Peer("service", "shop", "service", "metrics", service="metrics")
+        made.take_changed()
+        made.saw(called_by("10.1.0.5", found, *called), 1, 0)
+        made.refresh(NOW)
+        assert made.take_changed() == set()
+    assert made.backends.of("10.1.0.5", *called) == ("kube-system/exporter-1",)
+
+
+def called_by(client: str, peer: Peer, address: str, port: int, transport: Transport) -> FlowLabels:
+    workload = Workload("deployment", "web", "shop")
+    return FlowLabels(
+        workload, "client", transport, "http", client, address, port, "", "address", inferred=False, peer=peer
+    )
 
 
 def test_an_address_that_only_the_node_itself_knows_of() -> None:
