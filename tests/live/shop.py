@@ -56,6 +56,8 @@ EXTERNAL_IP: Final = "198.51.100.7"
 
 PORT: Final = 8080
 EXPORTER_PORT: Final = 9100
+SERVED_PORT: Final = 9101
+"""Of the same pod, behind a service."""
 BALANCER_PORT: Final = 8443
 NOBODYS_PORT: Final = 10_250
 """Of a node, and none of its pods."""
@@ -86,8 +88,8 @@ def _pods(cluster: LittleCluster) -> None:
     cluster.pod(DNS, 17, owner=_deployment("coredns"), qos="")
     cluster.pod(PROXY, owner=Owner("DaemonSet", "kube-proxy"), containers=["kube-proxy"])
     exporter = Owner("DaemonSet", "exporter")
-    cluster.pod(EXPORTER, owner=exporter, driver="cgroupfs", qos="besteffort", ports=[EXPORTER_PORT])
-    cluster.pod(API, static=True, containers=["kube-apiserver"])
+    cluster.pod(EXPORTER, owner=exporter, driver="cgroupfs", qos="besteffort", ports=[EXPORTER_PORT, SERVED_PORT])
+    cluster.pod(API, static=True, containers=["kube-apiserver"], ports=[6443])
     hierarchy = v1_root()
     if hierarchy:
         cluster.pod(OLDER, 18, driver="cgroupfs", hierarchy=hierarchy)
@@ -102,7 +104,7 @@ def _servers(cluster: LittleCluster) -> None:
         serve(cluster, name, container, PORT, *map(cart_port, PLANES))
     for name, container, port in ((EXPORTER, "exporter", EXPORTER_PORT), (API, "kube-apiserver", 6443)):
         place = cluster.pods[name][container]
-        listens = (f"{NODE4}:{port}", f"[{NODE6}]:{port}", f"10.244.1.1:{port}")
+        listens = (f"{NODE4}:{port}", f"[{NODE6}]:{port}", f"10.244.1.1:{port}", f"{NODE4}:{port + 1}")
         servers.nginx_in(place, cluster.folder / container, listens=listens, port=port)
     others = tuple(str(port) for port in (PORT, EXPORTER_PORT, BALANCER_PORT, NOBODYS_PORT))
     servers.nginx_in(cluster.other_node, cluster.folder / OTHER_NODE, listens=others, port=PORT)
@@ -163,6 +165,7 @@ def _services(cluster: LittleCluster) -> None:
     stock = [Port(80, PORT, node_port=NODE_PORT)]
     cluster.service("shop/stock", ["10.96.0.30", EXTERNAL_IP], stock, [pods[STOCK]], plane)
     cluster.slice("kube-system/balancer", [OTHER4], [Port(443, BALANCER_PORT)], BALANCER)
+    cluster.service("monitoring/exporter", ["10.96.0.40"], [Port(80, SERVED_PORT)], [pods[EXPORTER]], plane)
     cluster.service("default/kubernetes", ["10.96.0.1"], [Port(443, 6443)], [pods[API]], plane)
 
 

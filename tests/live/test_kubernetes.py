@@ -60,6 +60,7 @@ from live.shop import (
     REMOTE4,
     REPORT,
     SECOND,
+    SERVED_PORT,
     STOCK,
     WEB,
 )
@@ -327,6 +328,16 @@ def _inside() -> Iterator[Case]:
         },
     )
     yield Case(
+        "pod to a service whose pod is on the node's network",
+        get(WEB, "web", "http://10.96.0.40/", 2),
+        {
+            client(
+                WEB, "web", "10.96.0.40", 80, service("monitoring/exporter", EXPORTER), backend=(NODE4, SERVED_PORT)
+            ): 2,
+            server(EXPORTER, "exporter", WEB4, SERVED_PORT, pod(WEB)): 2,
+        },
+    )
+    yield Case(
         "pod to another node, and to pods of its network",
         both(
             get(WEB, "web", f"http://{OTHER4}:{EXPORTER_PORT}/", 2),
@@ -582,7 +593,7 @@ def test_who_answers_for_services(watched: Watched) -> None:
     wanted = {f"shop/cart-{plane.name}": carts for plane in watched.cluster.planes}
     wanted |= {f"kube-system/dns-{plane.name}": {DNS} for plane in watched.cluster.planes}
     wanted |= {"kube-system/kube-dns": {DNS}, "shop/web": {WEB}, "shop/stock": {STOCK}}
-    wanted |= {"default/kubernetes": {f"{NODE4}:6443"}}
+    wanted |= {"default/kubernetes": {API}, "monitoring/exporter": {EXPORTER}}
     found = [
         (f"{record['peer_namespace']}/{record['peer_service']}", set(record["peer_backends"]))
         for record in watched.records()
@@ -601,6 +612,7 @@ SERVED = {
     (WEB, PORT): "web",
     (STOCK, PORT): "stock",
     (API, 6443): "kubernetes",
+    (EXPORTER, SERVED_PORT): "exporter",
     (DNS, 53): "kube-dns",
 }  # fmt: skip
 
