@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from kindling.cli import options
 from kindling.cli.options import F
-from kindling.config import DEFAULT_DATA, Persistence
+from kindling.config.file import DEFAULT_FILE
 from kindling.errors import PrivilegeError
 
-_DEFAULTS = Persistence()
+if TYPE_CHECKING:
+    from kindling.config import Settings
+
+_PATHS: Final = {"data_dir": ("data",), "pins": ("persistence", "pins"), "state": ("persistence", "state")}
 
 
-def _folder(name: str, default: Path, text: str) -> Callable[[F], F]:
-    kind = click.Path(path_type=Path, file_okay=False)
-    return click.option(f"--{name}", type=kind, default=default, show_default=True, metavar="DIR", help=text)
+def _folder(name: str, text: str) -> Callable[[F], F]:
+    return click.option(f"--{name}", metavar="DIR", help=text)
 
 
 @click.command(
@@ -35,15 +38,33 @@ installed.
 """,
 )
 @click.option("--data", "with_data", is_flag=True, help="Remove the data directory as well.")
-@_folder("data-dir", DEFAULT_DATA, "Where the agent kept its data.")
-@_folder("pins", _DEFAULTS.pins, "Where it kept maps and programs.")
-@_folder("state", _DEFAULTS.state, "Where it kept its journal.")
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    envvar="KINDLING_CONFIG",
+    show_envvar=True,
+    metavar="FILE",
+    help=f"The agent's settings; {DEFAULT_FILE} if it exists.",
+)
+@_folder("data-dir", "Where the agent kept its data, if its settings do not say so.")
+@_folder("pins", "Where it kept maps and programs, likewise.")
+@_folder("state", "Where it kept its journal, likewise.")
 @options.colour
-def command(with_data: bool, data_dir: Path, pins: Path, state: Path) -> None:
+def command(with_data: bool, file: Path | None, **folders: str | None) -> None:
     from kindling.agent.uninstall import uninstall
 
     if os.geteuid() != 0:
         raise PrivilegeError("Only root can remove what the agent left in the kernel.")
-    done = uninstall(pins, state, data_dir if with_data else None)
+    settings = _settings(file, folders)
+    done = uninstall(settings.persistence.pins, settings.persistence.state, settings.data if with_data else None)
     for line in done or ("nothing was there",):
         click.echo(f"kindling: {line}")
+
+
+def _settings(file: Path | None, folders: dict[str, str | None]) -> Settings:
+    """Those that the agent had here: of the file, of the environment, as told."""
+    from kindling.config.sources import Flag, Sources
+
+    flags = {_PATHS[name]: Flag(f"--{name.replace('_', '-')}", text) for name, text in folders.items() if text}
+    return Sources(file, flags).load().settings
