@@ -6,7 +6,7 @@ import json
 import sys
 from collections import Counter
 from dataclasses import replace
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -26,6 +26,10 @@ _PATH: Final = "/api/v1/events"
 #: So many that were there before are shown first, as `tail -f` does.
 _BEFORE: Final = 10
 _FOLLOW_SECONDS: Final = 1.0
+#: An event may come so long after a later one: those of pods wait for their names.
+_LATE_SECONDS: Final = 60.0
+#: More than the agent keeps.
+_REMEMBERED: Final = 5_000
 
 
 @click.command(
@@ -76,16 +80,16 @@ def command(
 
 
 def _follow(agent: Agent, question: Question, output: str, limit: int | None) -> NoReturn:
-    """Asks once a second: the agent keeps what came since, and what is shown already is known."""
+    """Asks once a second for the latest ones: the agent keeps what came since, and what is shown already is known."""
     tail = Tail()
     before = _BEFORE if limit is None else limit
-    _say(tail.news(_rows(agent, question))[-before:], output)
+    _say(tail.news(fetch(agent, _PATH, question))[-before:], output)
     complained = False
 
     def once() -> None:
         nonlocal complained
         try:
-            rows = tail.news(_rows(agent, question))
+            rows = tail.news(fetch(agent, _PATH, tail.latest(question)))
         except (BusyError, UnreachableError) as error:
             if not complained:
                 click.echo(f"kindling: {error.message} Still trying; Ctrl-C ends.", err=True)
@@ -97,11 +101,6 @@ def _follow(agent: Agent, question: Question, output: str, limit: int | None) ->
         _say(rows, output)
 
     watching.repeat(_FOLLOW_SECONDS, once)
-
-
-def _rows(agent: Agent, question: Question) -> list[Record]:
-    rows: list[Record] = fetch(agent, _PATH, question)["rows"]
-    return rows
 
 
 def _say(rows: list[Record], output: str) -> None:
@@ -127,19 +126,30 @@ class Tail:
 
     def __init__(self) -> None:
         self.torn = False
-        """Nothing of the answer before was in the last one: between them something may be missing."""
-        self._before: Counter[str] = Counter()
+        """Nothing of what was shown was in the last answer: between them something may be missing."""
+        self._shown: dict[str, int] = {}
+        """How often each was shown, the last ones."""
+        self._newest = 0.0
 
-    def news(self, rows: list[Record]) -> list[Record]:
+    def latest(self, question: Question) -> Question:
+        """The question for the next answer: what came before the last one by far need not come again."""
+        since = max([self._newest - _LATE_SECONDS, 0.0, *(float(value) for name, value in question if name == "since")])
+        return [*(each for each in question if each[0] != "since"), ("since", f"{since:.3f}")]
+
+    def news(self, answer: dict[str, Any]) -> list[Record]:
         """Oldest first. Two events may be alike: each is shown as often as it happened."""
-        keys = [json.dumps(row, sort_keys=True) for row in rows]
-        known = self._before.copy()
+        rows: list[Record] = answer["rows"]
+        known, alike = bool(self._shown), Counter[str]()
         fresh: list[Record] = []
-        for key, row in zip(reversed(keys), reversed(rows), strict=True):
-            if known[key]:
-                known[key] -= 1
-            else:
+        for row in reversed(rows):
+            key = json.dumps(row, sort_keys=True)
+            alike[key] += 1
+            if alike[key] > self._shown.get(key, 0):
+                self._shown[key] = alike[key]
                 fresh.append(row)
-        self.torn = bool(self._before) and len(fresh) == len(rows) > 0
-        self._before = Counter(keys) if keys else self._before
+        while len(self._shown) > _REMEMBERED:
+            del self._shown[next(iter(self._shown))]
+        self.torn = known and len(fresh) == len(rows) > 0
+        # the clock may have been set back
+        self._newest = min(answer["coverage"]["time"], max([self._newest, *(row["time"] for row in rows)]))
         return fresh

@@ -105,26 +105,43 @@ def test_a_line_fits(name: str, width: int) -> None:
     assert len(line.splitlines()) <= 1
 
 
-def rows(*times: int) -> list[dict[str, Any]]:
+def rows(*times: float) -> list[dict[str, Any]]:
     return [{"time": time} for time in times]
+
+
+def answer(*times: float, now: float = 1e9) -> dict[str, Any]:
+    return {"rows": rows(*times), "coverage": {"time": now}}
 
 
 def test_tail_shows_each_once() -> None:
     tail = Tail()
-    assert tail.news(rows(2, 1)) == rows(1, 2)
-    assert tail.news(rows(3, 2, 1)) == rows(3)
-    assert tail.news(rows(3, 3, 2)) == rows(3)  # one like the one before
-    assert not tail.news(rows(3, 3, 2))
+    assert tail.news(answer(2, 1)) == rows(1, 2)
+    assert tail.news(answer(3, 2, 1)) == rows(3)
+    assert tail.news(answer(3, 3, 2)) == rows(3)  # one like the one before
+    assert not tail.news(answer(3, 3, 2))
     assert not tail.torn
+    assert not tail.news(answer(3))
+    assert not tail.news(answer(3, 3, 2, 1))  # known from before
 
 
 def test_tail_knows_that_it_missed_some() -> None:
     tail = Tail()
-    tail.news(rows(2, 1))
-    assert tail.news(rows(9, 8)) == rows(8, 9)
+    tail.news(answer(2, 1))
+    assert tail.news(answer(9, 8)) == rows(8, 9)
     assert tail.torn
-    tail.news(rows(9, 8))
+    tail.news(answer(9, 8))
     assert not tail.torn
+
+
+def test_tail_asks_for_the_latest_only() -> None:
+    tail = Tail()
+    assert tail.latest([("port", 80)]) == [("port", 80), ("since", "0.000")]
+    tail.news(answer(NOON, NOON - 500, now=NOON + 900))
+    assert tail.latest([("port", 80)]) == [("port", 80), ("since", f"{NOON - 60:.3f}")]
+    assert tail.latest([("since", f"{NOON + 5:.3f}")]) == [("since", f"{NOON + 5:.3f}")]
+    tail.news(answer(now=NOON - 3_600))  # the agent's clock was set back
+    assert tail.latest([]) == [("since", f"{NOON - 3_660:.3f}")]
+    assert tail.news(answer(NOON, NOON - 500, NOON - 3_599, now=NOON - 3_599)) == rows(NOON - 3_599)
 
 
 @given(st.lists(st.integers(1, 4), max_size=30))
@@ -132,6 +149,15 @@ def test_tail_shows_all_when_the_agent_keeps_enough(steps: list[int]) -> None:
     tail, happened, seen = Tail(), list[int](), list[int]()
     for step in steps:
         happened += range(len(happened), len(happened) + step)
-        seen += [row["time"] for row in tail.news(rows(*reversed(happened[-8:])))]
+        since = float(dict(tail.latest([]))["since"])
+        kept = [time for time in reversed(happened[-8:]) if time >= since]
+        seen += [int(row["time"]) for row in tail.news(answer(*kept))]
         assert not tail.torn
     assert seen == happened
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    tail = Tail()
+    for begin in range(0, 20_000, 100):
+        assert len(tail.news(answer(*range(begin + 99, begin - 1, -1)))) == 100
+    assert len(tail._shown) <= 5_000
