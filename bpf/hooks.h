@@ -98,7 +98,7 @@ static __noinline int early_take(struct bpf_sock_ops *ops, void *sk, struct conn
 	c->half[INGRESS].packets = 1;
 	/* a later packet was here first: what comes before it goes to the new socket */
 	if (s->seq != begin) {
-		c->begin = TCP_BEGIN | begin;
+		c->begin = SEQUENCE | begin;
 		bpf_map_delete_elem(&stashes, &key);
 		return 0;
 	}

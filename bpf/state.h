@@ -76,6 +76,9 @@ enum direction {
 
 #define RECENT_FLOWS 3
 
+/* Of a word that holds a sequence number: else it holds none. */
+#define SEQUENCE (1ULL << 32)
+
 /*
  * A socket. flags, role, addresses: written at the events of its life (under the socket's lock). settled,
  * protocol, name, flow: written by the program of the request's direction, or at its close.
@@ -181,6 +184,7 @@ struct talk {
 	__u32 op_slot;
 	__u32 op_gen;
 	__u64 response_first_ns;
+	__u64 border[2]; /* by enum direction: where the next message begins, if that is known (SEQUENCE) */
 	__u64 rest; /* of HTTP/1: hash of all that followed the target in the last plain request */
 	__u64 seen_raw; /* the same two of the request that is being read */
 	__u64 seen_rest;

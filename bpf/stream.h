@@ -17,10 +17,13 @@
 /* Packets behind a missing one that wait for it. */
 #define STREAM_PATIENCE 64
 
+/* Of a cursor: bytes were missed, and the next packet that starts a message ends that. */
+#define STREAM_ASTRAY 1
+
 /* Of a connection joined midway: the first packet starts a message, or is astray. */
 #define STREAM_JOINED 2
 
-/* After a head whose end was not read: a body may follow it, but pos is known, and what is missing there may come. */
+/* The last message was not read to its end, but pos is known, and what is missing there may come. */
 #define STREAM_CUT 3
 
 static __always_inline __u64 stash_key(void *skb, int direction)
@@ -101,7 +104,8 @@ static __noinline int stream_astray(struct cursor *cu, __u32 end)
 		return 0;
 	if (!cu->astray)
 		lose(LOST_GAP);
-	cu->astray = 1;
+	cu->astray = STREAM_ASTRAY;
+	cu->length = bpf_ktime_get_ns(); /* no head is being read: see exchange_cut() */
 	cu->phase = 0;
 	cu->skip = 0;
 	cu->pos = end;
@@ -155,24 +159,38 @@ static __always_inline int stream_jump(struct cursor *cu, __u32 seq, int protoco
 	return protocol == PROTOCOL_HTTP1 && http1_jump(cu, seq);
 }
 
+/* Where a cursor is astray and the next message is known to begin, it goes on there. */
+static __always_inline void stream_resume(struct talk *t, struct cursor *cu, int direction)
+{
+	__u64 border = t->border[direction & 1];
+
+	if (cu->astray != STREAM_ASTRAY || !border || (__s32)((__u32)border - cu->pos) < 0)
+		return;
+	cu->pos = border;
+	cu->astray = STREAM_CUT;
+}
+
 /*
  * Whether a packet is to be read now. One before it may be missing, lost or overtaken: then it is on its way, and what
  * comes first waits for it unread; but within a head the next line will do, and a body may miss anything.
  */
-static __always_inline int stream_ready(struct cursor *cu, struct half *h, const struct packet *p,
-					int protocol)
+static __always_inline int stream_ready(struct talk *t, struct half *h, const struct packet *p,
+					int direction, int protocol)
 {
-	__u32 at = cu->pos + cu->stash;
+	struct cursor *cu = &t->cursor[direction];
+	__u32 at;
 
 	if (cu->astray == STREAM_JOINED) {
 		cu->pos = p->seq;
-		cu->astray = 1;
+		cu->astray = STREAM_ASTRAY;
 		return 1;
 	}
+	stream_resume(t, cu, direction);
+	at = cu->pos + cu->stash;
 	if ((__s32)(p->seq + p->len - at) <= 0)
 		return 0;
 	if ((__s32)(p->seq - at) <= 0 || cu->skip >= p->seq - cu->pos ||
-	    (cu->astray && cu->astray != STREAM_CUT)) {
+	    cu->astray == STREAM_ASTRAY) {
 		h->missed = 0;
 		return 1;
 	}

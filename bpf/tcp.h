@@ -12,9 +12,6 @@
 /* Packets a server may send first before its connection must show, name or no name. */
 #define TCP_UNSETTLED 8
 
-/* Of conn.begin: it holds a sequence number. */
-#define TCP_BEGIN (1ULL << 32)
-
 /* The bytes that are new in a packet, by its sequence numbers; a hole counts when it is jumped over, not when
  * it is filled. 0: all known before. */
 static __always_inline __u32 tcp_fresh(struct half *h, const struct packet *p)
@@ -165,8 +162,8 @@ static __always_inline int tcp_payload(void *skb, struct conn *c, sock_t *sk,
 
 	/* what comes before the stream's beginning tells nothing: wait for it */
 	if (undecided && !c->begin && p->seq != begin)
-		c->begin = TCP_BEGIN | begin;
-	if (undecided && (c->begin ? c->begin == (TCP_BEGIN | p->seq) : !!fresh)) {
+		c->begin = SEQUENCE | begin;
+	if (undecided && (c->begin ? c->begin == (SEQUENCE | p->seq) : !!fresh)) {
 		tcp_detect(skb, c, p);
 		if (c->candidate)
 			tcp_talk(c, sk, p, direction);
@@ -210,7 +207,7 @@ static __always_inline int tcp_read(void *skb, struct conn *c, sock_t *sk, struc
 		way = INGRESS;
 		p->seq = t->cursor[INGRESS].pos + t->cursor[INGRESS].stash;
 		p->len = 0;
-	} else if (!stream_ready(&t->cursor[direction], h, p, protocol)) {
+	} else if (!stream_ready(t, h, p, direction, protocol)) {
 		goto out;
 	}
 	/* one way for verifiers, whichever it is */

@@ -102,6 +102,17 @@ static __always_inline void exchange_outcome(const struct conn *c, struct talk *
 	t->answered++;
 }
 
+/*
+ * One side has its say. Who asks mostly waits for the answer first, so all that came the other way belongs to older
+ * messages, and what comes next there begins one. Who does not wait (pipelining) proves it wrong; then the next packet is
+ * astray as if nothing had been known.
+ */
+static __always_inline void exchange_border(const struct conn *c, struct talk *t, __u64 way)
+{
+	way &= 1;
+	t->border[way] = SEQUENCE | c->half[way].next;
+}
+
 /* The last byte of a response was seen. One without a request is of a conversation joined midway. */
 static __noinline int exchange_answered(struct conn *c, struct talk *t, __u64 bytes,
 					const struct view *v)
@@ -124,8 +135,25 @@ static __noinline int exchange_answered(struct conn *c, struct talk *t, __u64 by
 		return 0;
 	}
 	t->response_open = 0;
+	exchange_border(c, t, exchange_way(c));
 	op_record(c, t, &o, v->now);
 	return 0;
+}
+
+/*
+ * A response whose end was missed, and another one begins at a sequence number, is taken to have ended when bytes of it
+ * were last seen: the cursor keeps that time while it is astray.
+ */
+static __always_inline void exchange_cut(struct conn *c, struct talk *t, const struct cursor *cu,
+					 __u32 end, struct view *v)
+{
+	__u64 now = v->now;
+
+	if (!cu->astray || !t->response_open)
+		return;
+	v->now = cu->length;
+	exchange_answered(c, t, end - cu->start, v);
+	v->now = now;
 }
 
 /* Ends the request that waits for longest. Returns whether there was one. */
@@ -150,9 +178,14 @@ static __noinline int exchange_close_one(struct conn *c, struct talk *t, __u64 n
 /* The connection ended: a response that only its end delimits is complete, what else waits got no answer. */
 static __always_inline void exchange_closed(struct conn *c, struct talk *t, __u64 now)
 {
-	for (int i = 0; i < IN_FLIGHT; i++)
-		if (!exchange_close_one(c, t, now))
+	const struct cursor *cu = &t->cursor[!exchange_way(c)];
+	__u64 end = cu->astray && t->response_open ? cu->length : now;
+
+	for (int i = 0; i < IN_FLIGHT; i++) {
+		if (!exchange_close_one(c, t, end))
 			break;
+		end = now;
+	}
 }
 
 #endif

@@ -394,8 +394,8 @@ static __always_inline __u32 http1_status(const struct window *w, __u32 at)
 	return a * 100 + b * 10 + d;
 }
 
-static __always_inline int http1_status_line(struct talk *t, struct cursor *cu, struct window *w,
-					     struct view *v)
+static __always_inline int http1_status_line(struct conn *c, struct talk *t, struct cursor *cu,
+					     struct window *w, struct view *v)
 {
 	__u32 at = v->at, left = v->n - at, status;
 
@@ -404,6 +404,7 @@ static __always_inline int http1_status_line(struct talk *t, struct cursor *cu, 
 	status = http1_status(w, at);
 	if (!status)
 		return STEP_ALIEN;
+	exchange_cut(c, t, cu, v->base + at, v);
 	cu->start = v->base + at;
 	cu->length = 0;
 	cu->lines.count = 0;
@@ -476,6 +477,7 @@ static __always_inline void http1_asked(struct conn *c, struct talk *t, struct c
 					struct view *v, __u32 head)
 {
 	conn_settle(c, t->host, PROTOCOL_HTTP1);
+	exchange_border(c, t, !exchange_way(c));
 	if (cu->flags & HTTP1_CHUNKED) {
 		cu->phase = HTTP1_CHUNK;
 	} else if (cu->flags & HTTP1_LENGTH && cu->length) {
@@ -640,7 +642,7 @@ static __always_inline int http1_step(struct conn *c, struct talk *t, struct cur
 	if (phase == HTTP1_BODY || phase == HTTP1_RAW)
 		return STEP_QUIET;
 	if (phase == HTTP1_START) {
-		step = asking ? http1_request_line(t, cu, w, v) : http1_status_line(t, cu, w, v);
+		step = asking ? http1_request_line(t, cu, w, v) : http1_status_line(c, t, cu, w, v);
 		if (step != STEP_ON)
 			return step;
 	}
