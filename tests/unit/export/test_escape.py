@@ -32,7 +32,19 @@ def test_no_cell_is_a_formula(start: str) -> None:
     assert csv_text(f"{start}HYPERLINK(1)").startswith("'")
 
 
-@pytest.mark.parametrize("name", ["example.org", "10.0.0.1", "2001:db8::1", "GET /a", "", " ", "*.s3.example"])
+@pytest.mark.parametrize("start", [";=", "; =", ';"=', ";@", ";-"])
+def test_no_part_of_a_cell_is_one_where_semicolons_part_cells(start: str) -> None:
+    """A spreadsheet of a country with decimal commas cuts the line there, whatever is quoted."""
+    line = io.StringIO()
+    csv.writer(line).writerow(["a", csv_text(f"x{start}HYPERLINK(1)")])
+    cells = [cell.strip(' "\r\n') for cell in line.getvalue().split(";")]
+    assert cells[1].startswith("'")
+    assert "HYPERLINK(1)" in cells[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["a;b.example", "example.org", "10.0.0.1", "2001:db8::1", "GET /a", "", " ", "*.s3.example"]
+)
 def test_names_stay_as_they_are(name: str) -> None:
     assert csv_text(name) == name
 
