@@ -158,6 +158,31 @@ def test_all_kinds_with_the_rights_of_the_manifest(server: KubeApiServer, token:
         )
 
 
+def test_pods_on_the_nodes_network(server: KubeApiServer, token: Path) -> None:
+    """The server writes down which ports of the node they have, though they name those of containers only."""
+    declares = pod("web-7d4b9c-hosty", "172.18.0.2", "b" * 64)
+    declares["spec"] |= {"hostNetwork": True}
+    declares["spec"]["containers"][0]["ports"] = [{"containerPort": 9100}]
+    server.make("Pod", declares)
+    listed = pod("web-7d4b9c-hostz", "172.18.0.2", "c" * 64)
+    listed["spec"] |= {"hostNetwork": True}
+    made_pod = server.make("Pod", listed)
+    reference = {"kind": "Pod", "name": "web-7d4b9c-hostz", "namespace": "shop", "uid": made_pod["metadata"]["uid"]}
+    server.make(
+        "EndpointSlice",
+        {
+            "metadata": {"name": "host-1", "namespace": "shop", "labels": {"kubernetes.io/service-name": "host"}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["172.18.0.2"], "nodeName": NODE, "targetRef": reference}],
+            "ports": [{"port": 8443, "protocol": "TCP"}],
+        },
+    )
+    with following(server, token) as made:
+        until(made, lambda: made.cluster.synced)
+        found = {port: name_of(peer(made, "172.18.0.2", port))[2] for port in (9100, 8443, 22)}
+        assert found == {9100: "web-7d4b9c-hosty", 8443: "web-7d4b9c-hostz", 22: ""}
+
+
 def test_the_mode_for_one_node(server: KubeApiServer, token: Path) -> None:
     elsewhere = pod("web-7d4b9c-zzzzz", "10.244.2.10")
     elsewhere["spec"]["nodeName"] = "worker-2"
