@@ -28,7 +28,6 @@ class Annotations(Struct, gc=False):
     """With the value false, connections of the pod are not shown."""
     mirror: str = field(name="kubernetes.io/config.mirror", default="")
     """Of static pods only."""
-    initial_events_end: str = field(name="k8s.io/initial-events-end", default="")
 
 
 class Metadata(Struct, gc=False, rename="camel"):
@@ -36,7 +35,6 @@ class Metadata(Struct, gc=False, rename="camel"):
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
-    deletion_timestamp: str | None = None
     owner_references: list[OwnerReference] | None = None
     labels: Labels | None = None
     annotations: Annotations | None = None
@@ -102,7 +100,7 @@ class ServiceSpec(Struct, gc=False, rename="camel"):
 
 class Ingress(Struct, gc=False):
     ip: str = ""
-    hostname: str = ""
+    """Empty where the load balancer has a name instead."""
 
 
 class LoadBalancer(Struct, gc=False):
