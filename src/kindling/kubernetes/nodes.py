@@ -50,7 +50,8 @@ class Nodes:
         known = self._by_uid.pop(uid, None)
         if known is None:
             return
-        self._by_name.pop(known.name, None)
+        if self._by_name.get(known.name) is known:
+            del self._by_name[known.name]
         for address in known.addresses:
             if self._by_address.get(address) is known:
                 del self._by_address[address]

@@ -220,6 +220,17 @@ def test_what_a_new_list_does_not_hold_is_gone() -> None:
     assert {made.peer(*at, "tcp", NOW + 60) for at in PEERS} == {None, UNKNOWN_POD}
 
 
+def test_a_node_that_was_made_anew_while_nobody_watched() -> None:
+    """The list has the new one; that the old one is gone is found out at its end."""
+    made = cluster()
+    addresses = [{"type": "InternalIP", "address": NODE4}]
+    put(made, Node, {"metadata": {"name": "n1", "uid": "another"}, "status": {"addresses": addresses}})
+    made.apply(Node, Change("synced", uids=frozenset({"another"})), NOW + 1)
+    found = made.peer(NODE4, 22, "tcp", NOW + 1)
+    assert found
+    assert (found.node, found.node_ip, made.node_ip, made.nodes.addresses_of("n1")) == ("n1", NODE4, NODE4, {NODE4})
+
+
 def put_balanced(made: Cluster, name: str, address: str, port: int, transport: str = "TCP", node_port: int = 0) -> None:
     spec = {"type": "LoadBalancer", "ports": [{"port": port, "protocol": transport, "nodePort": node_port}]}
     status = {"loadBalancer": {"ingress": [{"ip": address}]}}
