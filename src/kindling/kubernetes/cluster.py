@@ -132,6 +132,8 @@ class Cluster:
         return node_peer(node, self.services.behind(address, port), self.nodes.ip(node), pod)
 
     def _pod_on_node(self, node: str, address: str, port: int, transport: str, when: float) -> KnownPod | None:
+        if self.nodes.shared(address):
+            return None
         listed = self.services.pods_at(address, port, transport)
         return self.pods.on_node(node, address, port, transport, when, listed)
 

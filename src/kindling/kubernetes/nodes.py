@@ -26,7 +26,8 @@ class KnownNode:
 class Nodes:
     def __init__(self) -> None:
         self._by_uid: dict[str, KnownNode] = {}
-        self._by_address: dict[str, KnownNode] = {}
+        self._by_address: dict[str, dict[str, KnownNode]] = {}
+        """By address and uid: nodes behind one gateway may name its address as their ExternalIP."""
         self._by_name: dict[str, KnownNode] = {}
         self.pods = Ranges()
         """Addresses that pods have or may get, where the cluster gives out ranges by node."""
@@ -41,7 +42,7 @@ class Nodes:
         self._by_uid[uid] = known
         self._by_name[known.name] = known
         for address in known.addresses:
-            self._by_address[address] = known
+            self._by_address.setdefault(address, {})[uid] = known
         for network in known.ranges:
             self.pods.add(network)
         self._changed |= known.addresses
@@ -53,7 +54,9 @@ class Nodes:
         if self._by_name.get(known.name) is known:
             del self._by_name[known.name]
         for address in known.addresses:
-            if self._by_address.get(address) is known:
+            sharing = self._by_address[address]
+            del sharing[uid]
+            if not sharing:
                 del self._by_address[address]
         for network in known.ranges:
             self.pods.remove(network)
@@ -64,9 +67,12 @@ class Nodes:
             self.delete(uid)
 
     def at(self, address: str) -> str:
-        """Name of the node that has an address, "" for none."""
-        known = self._by_address.get(address)
-        return known.name if known else ""
+        """Name of the node that has an address, "" for none; of several the first."""
+        return min((each.name for each in self._by_address.get(address, {}).values()), default="")
+
+    def shared(self, address: str) -> bool:
+        """Whether several nodes have it."""
+        return len(self._by_address.get(address, ())) > 1
 
     def ip(self, node: str) -> str:
         """By which a node is known to the others, "" where that is not known."""
