@@ -21,7 +21,7 @@ Answer = dict[str, Any]
 _NOTES: Final = (
     "Made from what was seen, not from what is meant: read it before you apply it.",
     "Not seen: ICMP and raw sockets; what is done seldom; pods on nodes whose agents were not asked.",
-    "Ingress is left open.",
+    "Ingress is left open. Pods on their node's network (hostNetwork) obey no NetworkPolicy.",
 )
 
 
