@@ -28,6 +28,7 @@ _AT_ONCE: Final = 6_000
 """Changes taken in one interval: a first list of a large cluster is spread over several."""
 _CALLS_SECONDS: Final = 60.0
 """A balancer's table may be large, and is looked at only where an endpoint answers for several services."""
+_OWN: Final = 256
 _API_SERVER: Final = "default/kubernetes"
 
 
@@ -43,14 +44,14 @@ class Cluster:
         self.read_calls: Callable[[], Calls] | None = None
         """Asks a balancer in the socket (`Services.learn_calls`)."""
         self._calls_read = 0.0
-        self._now = 0.0
+        self._own: set[str] = set()
+        """Addresses of this node that nobody lists, and that were asked for."""
         self._reflectors = reflectors
         self._expired = 0.0
 
     def refresh(self, now: float) -> int:
         """Take what the reflectors learned; returns how many changes."""
         taken = 0
-        self._now = now
         for reflector in self._reflectors:
             while reflector.changes and taken < _AT_ONCE:
                 self.apply(reflector.resource.kind, reflector.changes.popleft(), now)
@@ -119,12 +120,15 @@ class Cluster:
             return Peer("service", "default", "service", "kubernetes", service="kubernetes")
         return UNKNOWN_POD if self.pods.knows(address) or address in self.nodes.pods else None
 
-    def own(self, port: int, transport: str) -> Peer | None:
+    def own(self, address: str, port: int, transport: str, when: float) -> Peer | None:
         """Who answers at an address that only this node itself knows of: a virtual one, one of its bridges."""
         if not self.node or not self.whole:
             return None
+        if address not in self._own and len(self._own) >= _OWN:
+            return node_peer(self.node, node_ip=self.node_ip)
+        self._own.add(address)
         behind = self.services.at_node_port(transport, port)
-        return service_peer(behind) if behind else self._on_node(self.node, "", port, transport, self._now)
+        return service_peer(behind) if behind else self._on_node(self.node, address, port, transport, when)
 
     def _on_node(self, node: str, address: str, port: int, transport: str, when: float) -> Peer:
         """A node, and the pod that answers at its port, where that is told of one."""
@@ -166,8 +170,11 @@ class Cluster:
     def take_changed(self) -> set[str]:
         """Addresses of which `peer` may say another thing than before the last call."""
         changed, ports = self.services.take_changed()
-        for node in self.pods.take_changed_nodes():
+        nodes = self.pods.take_changed_nodes()
+        for node in nodes:
             changed |= self.nodes.addresses_of(node)
+        if ports or self.node in nodes:
+            changed |= self._own
         changed |= self.pods.take_changed() | self.nodes.take_changed() | self.backends.take_changed()
         return changed | self.nodes.addresses if ports else changed
 

@@ -46,8 +46,8 @@ class Peers(Protocol):
         """Who was seen to answer a client of a service: NAMESPACE/POD, or ADDRESS:PORT where no pod has the address."""
         ...
 
-    def own(self, port: int, transport: str) -> Peer | None:
-        """Who answers at an address of this node that the cluster does not list."""
+    def own(self, address: str, port: int, transport: str, when: float) -> Peer | None:
+        """Who answered at a time at an address of this node that the cluster does not list."""
         ...
 
     def service(self, address: str, port: int) -> str:
@@ -123,7 +123,7 @@ class Peering:
         if found is not None:
             return Found(found, found is not UNKNOWN_POD)
         if scope == "own" and self._scopes.of_node(address):
-            return Found(peers.own(theirs, transport), not peers.whole)
+            return Found(peers.own(address, theirs, transport, when), not peers.whole)
         if scope == "own":
             return Found(None, not peers.whole)  # of a container, perhaps of a pod that will be told of
         return Found(None, not peers.whole if scope == "private" else peers.synced)

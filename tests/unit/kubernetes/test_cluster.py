@@ -475,8 +475,22 @@ def called_by(client: str, peer: Peer, address: str, port: int, transport: Trans
 def test_an_address_that_only_the_node_itself_knows_of() -> None:
     made = cluster()
     put_host_pod(made, "exporter-1", host_port(9100))
-    made.refresh(NOW)
-    assert (made.own(9100, "tcp"), made.own(9101, "tcp"), made.own(30080, "tcp")) == (EXPORTER, NODE, WEB)
+    vip = "169.254.20.10"
+    found = {port: made.own(vip, port, "tcp", NOW) for port in (9100, 9101, 30080)}
+    assert found == {9100: EXPORTER, 9101: NODE, 30080: WEB}
+    made.take_changed()
+    put_host_pod(made, "elsewhere", host_port(9100), node="n2")
+    assert vip not in made.take_changed()
+    made.apply(Pod, Change("delete", msgspec.convert(pod("exporter-1", NODE4), Pod)), NOW + 10)
+    assert vip in made.take_changed(), "it is another pod's, or nobody's"
+    assert made.own(vip, 9100, "tcp", NOW + 11) == NODE
+    made.services.delete("s1")
+    assert vip in made.take_changed()
+    for number in range(300):
+        made.own(f"192.0.2.{number}", 9101, "tcp", NOW)
+    put_host_pod(made, "exporter-2", host_port(9100))
+    assert len(made.take_changed()) < 300
+    assert made.own("198.51.100.99", 9100, "tcp", NOW) == NODE, "more than can be kept up with"
 
 
 _changes = st.lists(
