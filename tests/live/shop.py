@@ -56,6 +56,8 @@ EXTERNAL_IP: Final = "198.51.100.7"
 
 PORT: Final = 8080
 EXPORTER_PORT: Final = 9100
+LOCAL4: Final = "169.254.20.10"
+"""Of the node, and told to nobody: a DNS cache on each node has such a one."""
 SERVED_PORT: Final = 9101
 """Of the same pod, behind a service."""
 BALANCER_PORT: Final = 8443
@@ -102,9 +104,16 @@ def _pods(cluster: LittleCluster) -> None:
 def _servers(cluster: LittleCluster) -> None:
     for name, container in ((WEB, "web"), (CART_A, "cart"), (CART_B, "cart"), (STOCK, "stock")):
         serve(cluster, name, container, PORT, *map(cart_port, PLANES))
+    cluster.node.ip(f"addr add {LOCAL4}/32 dev lo")
     for name, container, port in ((EXPORTER, "exporter", EXPORTER_PORT), (API, "kube-apiserver", 6443)):
         place = cluster.pods[name][container]
-        listens = (f"{NODE4}:{port}", f"[{NODE6}]:{port}", f"10.244.1.1:{port}", f"{NODE4}:{port + 1}")
+        listens = (
+            f"{NODE4}:{port}",
+            f"[{NODE6}]:{port}",
+            f"10.244.1.1:{port}",
+            f"{LOCAL4}:{port}",
+            f"{NODE4}:{port + 1}",
+        )
         servers.nginx_in(place, cluster.folder / container, listens=listens, port=port)
     others = tuple(str(port) for port in (PORT, EXPORTER_PORT, BALANCER_PORT, NOBODYS_PORT))
     servers.nginx_in(cluster.other_node, cluster.folder / OTHER_NODE, listens=others, port=PORT)

@@ -49,6 +49,7 @@ from live.shop import (
     FIRST,
     INTERNET4,
     INTERNET6,
+    LOCAL4,
     MIGRATE,
     NOBODYS_PORT,
     OLDER,
@@ -318,12 +319,14 @@ def _inside() -> Iterator[Case]:
             get(WEB, "web", f"http://{NODE4}:{EXPORTER_PORT}/", 3),
             get(WEB, "web", f"http://{GATEWAY4}:{EXPORTER_PORT}/", 2),
             get(WEB, "web", f"http://[{NODE6}]:{EXPORTER_PORT}/", 1),
+            get(WEB, "web", f"http://{LOCAL4}:{EXPORTER_PORT}/", 2),
         ),
         {
             client(WEB, "web", NODE4, EXPORTER_PORT, pod(EXPORTER)): 3,
             client(WEB, "web", GATEWAY4, EXPORTER_PORT, pod(EXPORTER)): 2,
             client(WEB, "web", NODE6, EXPORTER_PORT, pod(EXPORTER)): 1,
-            server(EXPORTER, "exporter", WEB4, EXPORTER_PORT, pod(WEB)): 5,
+            client(WEB, "web", LOCAL4, EXPORTER_PORT, pod(EXPORTER)): 2,
+            server(EXPORTER, "exporter", WEB4, EXPORTER_PORT, pod(WEB)): 7,
             server(EXPORTER, "exporter", WEB6, EXPORTER_PORT, pod(WEB)): 1,
         },
     )
@@ -682,7 +685,7 @@ def test_topology_metrics(watched: Watched) -> None:
 def test_entity_metrics(watched: Watched) -> None:
     found: Counter[Answered] = Counter()
     for labels, value in samples(watched, "kindling_entity_request_total"):
-        if labels["namespace"] and labels["ip"].startswith(("10.", "172.")):
+        if labels["namespace"] and labels["ip"].startswith(("10.", "172.", LOCAL4)):
             found[Answered(end(labels), int(labels["port"]))] += int(value)
     wanted: Counter[Answered] = Counter()
     for row, n in expected().items():
