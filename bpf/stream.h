@@ -213,6 +213,10 @@ static __always_inline void stream_settle(struct conn *c, struct talk *t, struct
 	if (protocol == PROTOCOL_HTTP1 && asking && http1_in_head(cu)) {
 		http1_cut(c, t, cu, h->next);
 		cu->astray = STREAM_CUT;
+	} else if (protocol == PROTOCOL_TLS && asking && tls_began(cu)) {
+		/* what its overtaken half offers is gone: that it is TLS is known */
+		tls_done(c, t);
+		c->candidate = 0;
 	} else {
 		stream_astray(cu, h->next);
 	}

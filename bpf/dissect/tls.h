@@ -46,6 +46,12 @@ static __always_inline int tls_hello(struct conn *c, struct talk *t, struct curs
 	return STEP_ON;
 }
 
+/* Whether what was read so far, or is kept, is the beginning of a ClientHello. */
+static __always_inline int tls_began(const struct cursor *cu)
+{
+	return cu->phase != TLS_START || cu->stash > 5;
+}
+
 static __always_inline void tls_server_name(struct talk *t, struct window *w, __u32 at, __u32 len)
 {
 	__u32 name = SHORT(w, at + 3);

@@ -10,6 +10,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from live.test_tls import client_hello
 from unit.capture.test_replay_cuts import A, B, answer, pieces, request
 from unit.capture.test_track import ACK, PSH, Trace
 
@@ -62,3 +63,23 @@ def test_order_of_packets(
         {(row.labels.role, row.labels.operation, row.labels.status): row.count for row in snapshot.ops}
     )
     assert all(row.duration_ns < _PAUSE * 1e9 for row in snapshot.ops)
+
+
+@settings(max_examples=50)
+@given(size=st.integers(60, 700), order=st.randoms(use_true_random=False))
+def test_order_of_a_hello(size: int, order: random.Random) -> None:
+    """Whatever of the hello is read too late to be read, the connection is one of TLS."""
+    trace = Trace()
+    trace.handshake(A, B)
+    begin = len(trace.packets)
+    for piece in pieces(client_hello("order.test", padding=1500), [size] * 20):
+        trace.now += 0.001
+        trace.tcp(A, B, PSH | ACK, piece)
+    shuffle(trace, begin, order)
+    trace.tcp(B, A, PSH | ACK, b"\x16\x03\x03\x00\x02\x02\x00")
+    trace.tcp(A, B, PSH | ACK, b"\x14\x03\x03\x00\x01\x01")
+    trace.close(A, B)
+    with tempfile.TemporaryDirectory() as home:
+        snapshot = trace.replay(Path(home))
+    opened = {(row.labels.role, row.labels.protocol): row.opened for row in snapshot.flows if row.opened}
+    assert opened == {("client", "tls"): 1, ("server", "tls"): 1}
